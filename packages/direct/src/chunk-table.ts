@@ -1,0 +1,163 @@
+// This client's copy of the chunk table. The durable one stands in the root chunk, a word per chunk
+// number; this one also feeds the chunk map, by which rounds find memory.
+//
+// Invariant: a chunk number means one size class and one place for ever; what is added here never
+// changes, and a retired number never comes back.
+
+import { assert } from "@pdpm/base";
+import {
+  type Address,
+  addressOf,
+  bucketClass,
+  cellBytes,
+  ChunkState,
+  chunkOf,
+  decodeTable,
+  isSizeClass,
+  numberOf,
+  type RootGeometry,
+  rootWords,
+  rootWordsBytes,
+  type TableEntry,
+  wordAt,
+} from "@pdpm/layout";
+import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import { type ChunkMap, type Protocol, read, round } from "@pdpm/verbs";
+import { corrupt } from "./damage.ts";
+
+/** Table words read in one verb. */
+const wordsPerRead = 8192;
+
+/** The cached table. */
+export class ChunkTable {
+  readonly #chunks: ChunkMap;
+  readonly #geometry: RootGeometry;
+  readonly #entries: (TableEntry | undefined)[] = [];
+  readonly #byClass = new Map<number, number[]>();
+  #preparing = { node: -1, place: -1 };
+  /** Number of the last generation that was read. */
+  generation = -1;
+
+  constructor(chunks: ChunkMap, geometry: RootGeometry) {
+    this.#chunks = chunks;
+    this.#geometry = geometry;
+    chunks.set(0, 0, regionHeaderBytes);
+  }
+
+  /** Chunk numbers known so far; 0 is the root chunk. */
+  get count(): number {
+    return Math.max(1, this.#entries.length);
+  }
+
+  entry(chunk: number): TableEntry | undefined {
+    return this.#entries[chunk];
+  }
+
+  /** Whether cells of the chunk of `address` may be read and written. */
+  isActive(address: Address): boolean {
+    return this.#entries[chunkOf(address)]?.state === ChunkState.active;
+  }
+
+  /** Numbers of the active chunks of a size class, oldest first. */
+  chunksOf(sizeClass: number): readonly number[] {
+    return this.#byClass.get(sizeClass) ?? [];
+  }
+
+  /** Every active chunk: number and size class. */
+  *active(): Iterable<{ chunk: number; sizeClass: number }> {
+    for (const [chunk, entry] of this.#entries.entries()) {
+      if (entry?.state === ChunkState.active) yield { chunk, sizeClass: entry.sizeClass };
+    }
+  }
+
+  /** Cells that a chunk of this class has. */
+  cellsPerChunk(sizeClass: number): number {
+    return Math.floor(this.#geometry.chunkBytes / cellBytes(sizeClass));
+  }
+
+  /** The address of cell `index` of a chunk. */
+  cell(chunk: number, sizeClass: number, index: number): Address {
+    return addressOf(chunk, index * cellBytes(sizeClass));
+  }
+
+  /** Whether `address` is the start of a cell of this class in an active chunk. */
+  isCell(address: Address, sizeClass: number): boolean {
+    const entry = this.#entries[chunkOf(address)];
+    if (entry === undefined || entry.sizeClass !== sizeClass) return false;
+    const offset = address - addressOf(chunkOf(address), 0);
+    const bytes = cellBytes(sizeClass);
+    return offset % bytes === 0 && offset + bytes <= this.#geometry.chunkBytes;
+  }
+
+  /** Chunks in use (active or being retired), the root chunk included. */
+  get chunksInUse(): number {
+    let count = 1;
+    for (const entry of this.#entries) {
+      if (entry?.state === ChunkState.active || entry?.state === ChunkState.retiring) count += 1;
+    }
+    return count;
+  }
+
+  /** The lowest free place of each node, counting from 0; the root chunk has place 0 of node 0. */
+  freePlaces(nodeCount: number): { node: number; place: number; used: number }[] {
+    const used = Array.from({ length: nodeCount }, () => new Set<number>());
+    used[0]?.add(0);
+    for (const entry of this.#entries) {
+      if (entry === undefined || entry.state === ChunkState.retired) continue;
+      used[entry.node]?.add(entry.place);
+    }
+    return used.map((places, node) => {
+      let place = 0;
+      while (places.has(place)) place += 1;
+      return { node, place, used: places.size };
+    });
+  }
+
+  /** Makes a chunk reachable that the table does not list yet: while it is being prepared. */
+  reach(chunk: number, node: number, place: number): void {
+    this.#chunks.set(chunk, node, regionHeaderBytes + place * this.#geometry.chunkBytes);
+    this.#preparing = { node, place };
+  }
+
+  /** Whether the place that was made reachable last carried another chunk before. */
+  wasUsed(): boolean {
+    const { node, place } = this.#preparing;
+    return this.#entries.some((entry) => entry?.node === node && entry.place === place);
+  }
+
+  /** Reads the whole table again. Two round trips, more for a table of over 8192 numbers. */
+  *load(): Protocol<void> {
+    const [words] = yield* round(read(rootWords.tableLock, rootWordsBytes));
+    const count = numberOf(wordAt(words, rootWords.tableCount));
+    const generation = numberOf(wordAt(words, rootWords.tableGeneration));
+    if (count === undefined || generation === undefined || count > this.#geometry.chunkNumbers) {
+      throw corrupt("the root words are damaged");
+    }
+    for (let first = 0; first < count; first += wordsPerRead) {
+      const length = Math.min(wordsPerRead, count - first);
+      const [bytes] = yield* round(read(this.#geometry.tableWord(first), length * 8));
+      for (let i = 0; i < length; i += 1) this.#take(first + i, wordAt(bytes, i * 8));
+    }
+    this.generation = generation;
+  }
+
+  #take(chunk: number, word: bigint): void {
+    if (chunk === 0) return;
+    const entry = decodeTable(word);
+    if (entry === undefined || entry.state === ChunkState.unused || !isSizeClass(entry.sizeClass)) {
+      throw corrupt(`the table word of chunk ${chunk} is damaged`);
+    }
+    const before = this.#entries[chunk];
+    this.#entries[chunk] = entry;
+    if (entry.state === ChunkState.retired) this.#chunks.forget(chunk);
+    else {
+      const place = regionHeaderBytes + entry.place * this.#geometry.chunkBytes;
+      this.#chunks.set(chunk, entry.node, place);
+    }
+    if (before?.state === entry.state) return;
+    const list = (this.#byClass.get(entry.sizeClass) ?? []).filter((other) => other !== chunk);
+    if (entry.state === ChunkState.active) list.push(chunk);
+    this.#byClass.set(entry.sizeClass, list);
+    assert(entry.sizeClass <= bucketClass, `size class ${entry.sizeClass}`);
+  }
+}

@@ -1,0 +1,176 @@
+// From a key to its slot, by the home bucket. Without a lock (readers) and under it (inserts, deletes,
+// moves). A key is missing only if every entry with its fingerprint was seen to be of another key, and
+// those entries stand unchanged afterwards: a key that moves meanwhile keeps its entry's place.
+
+import { type Key, keyText } from "@pdpm/kv";
+import { CellState, copyCapacity, decodeState, isSizeClass, wordAt } from "@pdpm/layout";
+import { flush, type Post, type Protocol, read, round } from "@pdpm/verbs";
+import { type BucketChain, homeOf, type PlacedEntry, readChain } from "./bucket-chain.ts";
+import { lockBucket } from "./bucket-lock.ts";
+import type { Cursor } from "./cursor-cache.ts";
+import { corrupt, corruptSlot } from "./damage.ts";
+import { release } from "./holds.ts";
+import { judge } from "./judge.ts";
+import { Patience } from "./patience.ts";
+import { recoverSlot } from "./recovery.ts";
+import type { Context } from "./session.ts";
+import { committedOffset, readBytesFor, SlotView } from "./slot-view.ts";
+import { reloadUnknown } from "./table-refresh.ts";
+
+/** Enough for the word, a header and the longest key. */
+const headBytes = 8 + 40 + 1024;
+/** Equal unclear looks in a row, with nobody writing, after which the bytes are damaged. */
+const equalLooksMost = 6;
+
+/** A slot that is the key's, and the entry that names it. */
+export interface Placed {
+  readonly cursor: Cursor;
+  readonly entry: PlacedEntry;
+}
+
+/** What the candidates of a key turned out to be. */
+type Match =
+  | { readonly kind: "found"; readonly placed: Placed }
+  | { readonly kind: "missing" | "deleted" | "moving" | "changed" }
+  | { readonly kind: "unclear"; readonly view: SlotView };
+
+/** The slot of `key` without any lock, or undefined: two round trips when nothing is going on. */
+export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefined> {
+  const home = homeOf(context, key);
+  const patience = new Patience(context);
+  let before: Uint8Array | undefined;
+  let equal = 0;
+  for (;;) {
+    const chain = yield* readChain(context, home.bucket);
+    const match = yield* matchKey(context, key, home.fingerprint, chain);
+    if (match.kind === "found") {
+      yield* settlePending(context, [match.placed.entry]);
+      return match.placed.cursor;
+    }
+    if (match.kind === "missing" || match.kind === "deleted") {
+      if (chain.damaged) throw corrupt(`the bucket of ${keyText(key)} is damaged`);
+      return undefined;
+    }
+    if (match.kind === "unclear") {
+      const image = match.view.bytes;
+      const isSame = before !== undefined && Buffer.compare(before, image) === 0;
+      equal = isSame && !match.view.word?.owner ? equal + 1 : 0;
+      if (equal >= equalLooksMost) throw corruptSlot(key, match.view.slot);
+      before = image;
+    }
+    yield* helpHolder(context, key, chain, match);
+    yield* patience.wait(`${keyText(key)} is being changed`);
+  }
+}
+
+/** Under the bucket's lock: the key's slot and entry, or undefined. */
+export function* findLocked(
+  context: Context,
+  key: Key,
+  chain: BucketChain,
+): Protocol<Placed | undefined> {
+  const { fingerprint } = homeOf(context, key);
+  const patience = new Patience(context);
+  for (;;) {
+    const match = yield* matchKey(context, key, fingerprint, chain);
+    if (match.kind === "found") return match.placed;
+    if (match.kind === "missing") {
+      if (chain.damaged) throw corrupt(`the bucket of ${keyText(key)} is damaged`);
+      return undefined;
+    }
+    if (match.kind !== "unclear" || patience.attempt >= 100) {
+      throw corrupt(`the bucket of ${keyText(key)} names a slot that is not there`);
+    }
+    yield* helpHolder(context, key, chain, match);
+    yield* patience.wait(`${keyText(key)} is being changed`);
+  }
+}
+
+function* matchKey(
+  context: Context,
+  key: Key,
+  fingerprint: number,
+  chain: BucketChain,
+): Protocol<Match> {
+  const candidates: PlacedEntry[] = [];
+  for (const entry of chain.entries()) {
+    if (entry.fingerprint !== fingerprint || !isSizeClass(entry.sizeClass)) continue;
+    if (!(yield* reloadUnknown(context, entry.cell, entry.sizeClass))) return { kind: "changed" };
+    candidates.push(entry);
+  }
+  if (candidates.length === 0) return { kind: "missing" };
+  const posts = candidates.map(({ cell, sizeClass }) =>
+    read(cell, Math.min(headBytes, committedOffset + copyCapacity(sizeClass))),
+  );
+  const images = (yield* round(...posts)) as Uint8Array[];
+  for (const [i, entry] of candidates.entries()) {
+    const match = classify(key, entry, new SlotView(entry.cell, images[i] as Uint8Array));
+    if (match === undefined) continue;
+    if (match.kind === "deleted" && context.session.isDurable) {
+      yield* round(flush(entry.cell, 8)); // Answered only once it is durable (H7).
+    }
+    return match;
+  }
+  return (yield* areUnchanged(candidates)) ? { kind: "missing" } : { kind: "changed" };
+}
+
+/** Undefined: the slot is another key's. */
+function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefined {
+  const { word } = view;
+  const copy = view.header(committedOffset);
+  if (word === undefined || typeof copy !== "object" || copy.incarnation !== word.incarnation) {
+    return { kind: "unclear", view };
+  }
+  if (word.state === CellState.free || word.state === CellState.claimed) {
+    return { kind: "unclear", view };
+  }
+  if (!view.isOf(key, committedOffset, copy)) return undefined;
+  if (word.state === CellState.dead) return { kind: "deleted" };
+  if (word.state === CellState.moved) return { kind: "moving" };
+  const { cell: slot, sizeClass } = entry;
+  const cursor = { slot, incarnation: word.incarnation, sizeClass, readBytes: readBytesFor(copy) };
+  return { kind: "found", placed: { cursor, entry } };
+}
+
+function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
+  const words = (yield* round(...entries.map(({ at }) => read(at, 8)))) as Uint8Array[];
+  return entries.every(({ word }, i) => wordAt(words[i] as Uint8Array, 0) === word);
+}
+
+/** Makes entries durable that somebody marked pending: whoever meets the mark flushes (H7). */
+export function* settlePending(
+  context: Context,
+  entries: readonly PlacedEntry[],
+): Protocol<void> {
+  const posts: Post[] = entries
+    .filter(({ pending }) => pending && context.session.isDurable)
+    .map(({ at }) => flush(at, 8));
+  if (posts.length > 0) yield* round(...posts);
+}
+
+/** If what is in the way belongs to a dead client, finishes its work. */
+function* helpHolder(
+  context: Context,
+  key: Key,
+  chain: BucketChain,
+  match: Match,
+): Protocol<void> {
+  const { session } = context;
+  if (match.kind === "unclear") {
+    const owner = match.view.word?.owner ?? 0;
+    if (owner === 0 || session.held.has(match.view.slot)) return;
+    const { alive } = yield* judge(context, owner);
+    if (alive && owner !== session.clientId) return;
+    const locked = session.held.has(chain.home) ? chain : undefined;
+    yield* recoverSlot(context, match.view.slot, owner, key, locked);
+    return;
+  }
+  if (session.held.has(chain.home)) return;
+  const holder = decodeState(chain.homeImage.lockWord);
+  if (holder === undefined || holder.owner === 0) return;
+  const { alive } = yield* judge(context, holder.owner);
+  if (alive && holder.owner !== session.clientId) return;
+  // Taking a dead holder's lock repairs the bucket.
+  const { hold } = yield* lockBucket(context, chain.home);
+  yield* release(context, [hold]);
+}

@@ -1,0 +1,19 @@
+// pDPM-Direct: clients do everything, on memory nodes alone.
+export { type AuditReport, auditStore, countSpace } from "./audit.ts";
+export { DirectBackend } from "./direct-backend.ts";
+export { type Judgement, type JudgeRequest, membersServer } from "./judge.ts";
+export {
+  acknowledge,
+  findLease,
+  freeLease,
+  heartbeat,
+  markDead,
+  type PlacedLease,
+  readLeases,
+  takeLease,
+} from "./leases.ts";
+export { type ExtendRequest, nodeServer } from "./make-space.ts";
+export { readKey } from "./read-path.ts";
+export { reapClient, takeBackHolds } from "./reap.ts";
+export { type Context, type DirectEvents, Session, type SessionOptions } from "./session.ts";
+export { writeKey } from "./write-path.ts";

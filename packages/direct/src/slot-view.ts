@@ -1,0 +1,64 @@
+// What a read of a slot says, decided from a private copy of its bytes and nothing else. The bytes may
+// mix several writes; what they say counts only if it verifies.
+
+import { isKeyAt, type Key } from "@pdpm/kv";
+import {
+  type Address,
+  CellState,
+  type CellWord,
+  checkHeader,
+  checkValue,
+  copyHeaderBytes,
+  decodeCopy,
+  decodeStateParts,
+  type SlotCopy,
+  valueOffset,
+} from "@pdpm/layout";
+
+/** Where the committed copy starts: behind the state word. */
+export const committedOffset = 8;
+
+/** A slot's bytes: its state word, and as much of the committed copy as was read. */
+export class SlotView {
+  readonly slot: Address;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Undefined if the word is damaged. */
+  readonly word: CellWord | undefined;
+
+  constructor(slot: Address, bytes: Uint8Array) {
+    this.slot = slot;
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.word = decodeStateParts(this.view.getUint32(0, true), this.view.getUint32(4, true));
+  }
+
+  /** The copy at `offset` if its header verifies under this slot's address, else why not. */
+  header(offset: number): SlotCopy | "short" | "torn" {
+    const check = checkHeader(this.slot, this.bytes, this.view, offset);
+    return check === "ok" ? decodeCopy(this.view, offset) : check;
+  }
+
+  /** Whether the copy at `offset`, whose header is good, is of `key`. */
+  isOf(key: Key, offset: number, copy: SlotCopy): boolean {
+    return isKeyAt(key, this.bytes, offset + copyHeaderBytes, copy.keyBytes);
+  }
+
+  /** The value of a copy whose header is good, shared with this view, or why there is none. */
+  value(offset: number, copy: SlotCopy): Uint8Array | "short" | "torn" {
+    const check = checkValue(this.bytes, this.view, offset);
+    if (check !== "ok") return check;
+    const start = offset + valueOffset(copy.keyBytes);
+    return this.bytes.subarray(start, start + copy.valueBytes);
+  }
+
+  /** Held or not, the slot carries a key's committed value. */
+  get isLive(): boolean {
+    return this.word?.state === CellState.live;
+  }
+}
+
+/** Bytes to read from a slot's start to have the whole of this copy as the committed one. */
+export function readBytesFor(copy: SlotCopy): number {
+  return committedOffset + valueOffset(copy.keyBytes) + copy.valueBytes;
+}

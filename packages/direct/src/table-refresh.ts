@@ -1,0 +1,27 @@
+// A pointer may lead into a chunk that another client added a moment ago: then the table is read again.
+
+import type { Address } from "@pdpm/layout";
+import { ChunkState, chunkOf } from "@pdpm/layout";
+import type { Protocol } from "@pdpm/verbs";
+import { Patience } from "./patience.ts";
+import type { Context } from "./session.ts";
+
+/**
+ * Whether `address` is a cell of this class that may be used, after reading the table again if need be.
+ * Waits while the chunk is being retired: it comes back, or what pointed to it is gone.
+ */
+export function* reloadUnknown(
+  context: Context,
+  address: Address,
+  sizeClass: number,
+): Protocol<boolean> {
+  const { table } = context.session;
+  if (table.isActive(address)) return table.isCell(address, sizeClass);
+  const patience = new Patience(context);
+  for (;;) {
+    yield* table.load();
+    if (table.isActive(address)) return table.isCell(address, sizeClass);
+    if (table.entry(chunkOf(address))?.state !== ChunkState.retiring) return false;
+    yield* patience.wait(`chunk ${chunkOf(address)} is being retired`);
+  }
+}

@@ -1,0 +1,66 @@
+// The bytes of pdpm: addresses, words, buckets, slots, region headers. FORMAT.md is its document.
+export {
+  type Address,
+  addressOf,
+  addressText,
+  cellUnitBytes,
+  chunkBytesMost,
+  chunkNumberLimit,
+  chunkOf,
+  offsetOf,
+} from "./address.ts";
+export { BucketImage, bucketEntries, bucketFields, entryOffset } from "./bucket.ts";
+export { checkedWord, numberOf, numberWord, wordAt } from "./checked-word.ts";
+export { checksum64 } from "./checksum.ts";
+export {
+  clearedEntry,
+  decodeEntry,
+  type Entry,
+  entryWord,
+  fingerprintLimit,
+} from "./entry-word.ts";
+export {
+  decodeLease,
+  encodeLease,
+  LeaseKind,
+  type LeaseRecord,
+  leaseFields,
+  leaseIdentity,
+} from "./lease-record.ts";
+export {
+  leaseRecordBytes,
+  leaseRecordCount,
+  RootGeometry,
+  rootWords,
+  rootWordsBytes,
+} from "./root-chunk.ts";
+export {
+  bucketBytes,
+  bucketClass,
+  cellBytes,
+  copyCapacity,
+  isSizeClass,
+  sizeClassFor,
+  slotClassCount,
+} from "./size-class.ts";
+export {
+  type CopyCheck,
+  checkHeader,
+  checkValue,
+  copyBytes,
+  copyHeaderBytes,
+  decodeCopy,
+  encodeCopy,
+  type SlotCopy,
+  valueOffset,
+} from "./slot-copy.ts";
+export {
+  CellState,
+  type CellWord,
+  clientIdMost,
+  decodeState,
+  decodeStateParts,
+  incarnationMost,
+  stateWord,
+} from "./state-word.ts";
+export { ChunkState, decodeTable, type TableEntry, tableWord } from "./table-word.ts";

@@ -1,0 +1,3 @@
+// A memory node: owns a region of persistent memory, serves it over ws, admits and fences clients.
+export { fencedFileName } from "./fenced-ids.ts";
+export { MemoryNode, type MemoryNodeOptions, nodeLockName } from "./memory-node.ts";

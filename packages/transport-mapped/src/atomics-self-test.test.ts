@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { type AtomicOperations, requireAtomics, untrustedAtomics } from "./atomics-self-test.ts";
+import { systemLibc } from "./libc.ts";
+
+test("this engine's atomics on mapped memory behave", () => {
+  expect(() => requireAtomics(systemLibc())).not.toThrow();
+  expect(untrustedAtomics(new ArrayBuffer(64))).toBeNull();
+});
+
+test("an engine whose atomics do not behave is found out", () => {
+  const real: AtomicOperations = Atomics;
+  const low = (word: bigint): bigint => BigInt.asUintN(32, word);
+  const broken: Record<string, AtomicOperations> = {
+    "compares 32 bits": {
+      ...{ add: real.add },
+      compareExchange(words, index, expected, desired) {
+        const found = words[index] as bigint;
+        if (low(found) === low(expected)) words[index] = desired;
+        return found;
+      },
+    },
+    "compares only some bits": {
+      ...{ add: real.add },
+      compareExchange(words, index, expected, desired) {
+        const found = words[index] as bigint;
+        if (found >> 8n === expected >> 8n) words[index] = desired;
+        return found;
+      },
+    },
+    "swaps 32 bits": {
+      ...{ add: real.add },
+      compareExchange: (words, index, expected, desired) =>
+        real.compareExchange(words, index, expected, low(desired)),
+    },
+    "never swaps": { ...{ add: real.add }, compareExchange: (words, index) => words[index] ?? 0n },
+    "returns the new word": {
+      ...{ compareExchange: real.compareExchange },
+      add: (words, index, value) => real.add(words, index, value) + value,
+    },
+    "adds in 32 bits": {
+      ...{ compareExchange: real.compareExchange },
+      add(words, index, value) {
+        const found = words[index] as bigint;
+        words[index] = (found & ~0xffffffffn) | low(found + value);
+        return found;
+      },
+    },
+    "touches a neighbour": {
+      ...{ compareExchange: real.compareExchange },
+      add(words, index, value) {
+        words[index + 1] = 1n;
+        return real.add(words, index, value);
+      },
+    },
+  };
+  for (const [name, atomics] of Object.entries(broken)) {
+    expect(untrustedAtomics(new ArrayBuffer(64), atomics), name).not.toBeNull();
+  }
+});

@@ -1,0 +1,13 @@
+// The ws transport: a memory node reached over binary WebSocket frames, client and server halves.
+export type {
+  Judgement,
+  NodeHello,
+  NodeRegion,
+  NodeStats,
+  VerbCounts,
+} from "./control.ts";
+export { clientIdLimit } from "./limits.ts";
+export { MemoryServer, type MemoryServerOptions, serveMemory } from "./memory-server.ts";
+export type { Connection, MemoryService } from "./service.ts";
+export { VerbCounter } from "./verb-counter.ts";
+export { type WsCounters, WsNode, type WsNodeOptions } from "./ws-node.ts";
