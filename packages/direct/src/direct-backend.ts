@@ -4,6 +4,7 @@
 import { type Clock, PdpmError } from "@pdpm/base";
 import {
   type Backend,
+  type BackendCounters,
   type BackendStats,
   type Found,
   type Key,
@@ -25,10 +26,18 @@ export class DirectBackend implements Backend {
   readonly #runner: Runner;
   readonly #clock: Clock;
   readonly #writes: WriteQueue;
+  readonly #leave: (timeoutMs: number) => Promise<void>;
   #session: Session;
   #isClosed = false;
 
-  constructor(session: Session, runner: Runner, clock: Clock) {
+  /** `leave` is the last step of close(): gives back the lease and ends connections. */
+  constructor(
+    session: Session,
+    runner: Runner,
+    clock: Clock,
+    leave: (timeoutMs: number) => Promise<void> = async () => {},
+  ) {
+    this.#leave = leave;
     this.#session = session;
     this.#runner = runner;
     this.#clock = clock;
@@ -82,13 +91,14 @@ export class DirectBackend implements Backend {
 
   async stats(): Promise<BackendStats> {
     const space = await this.run("stats", countSpace, {});
-    const { clientId, events, doubts } = this.#session;
+    return { design: this.design, clientId: this.#session.clientId, ...this.counters(), space };
+  }
+
+  counters(): BackendCounters {
+    const { events, doubts } = this.#session;
     return {
-      design: this.design,
-      clientId,
       operations: this.#runner.counters.snapshot(),
       events: { ...events, doubtsOpen: doubts.size },
-      space,
     };
   }
 
@@ -104,7 +114,7 @@ export class DirectBackend implements Backend {
 
   /**
    * Waits until what is running has ended and settles what is in doubt, at most `timeoutMs`; the rest is
-   * left to the others, as for a dead client. Leases and connections are the caller's.
+   * left to the others, as for a dead client. Then lets go of the lease and of every connection.
    */
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;
@@ -112,7 +122,11 @@ export class DirectBackend implements Backend {
     const idle = this.#runner.idle();
     await this.#runner.waits.until(idle, { timeoutMs }, (why) => why).catch(ignoreTimeout);
     const leftMs = Math.max(0, timeoutMs - (this.#clock.now() - startMs));
-    await this.settleDoubts({ timeoutMs: leftMs }).catch(ignoreTimeout);
+    try {
+      await this.settleDoubts({ timeoutMs: leftMs }).catch(ignoreTimeout);
+    } finally {
+      await this.#leave(Math.max(0, timeoutMs - (this.#clock.now() - startMs)));
+    }
   }
 
   /** Finishes or undoes whatever lost replies of this session left behind. */

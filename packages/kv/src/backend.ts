@@ -20,14 +20,18 @@ export interface Supports {
   readonly serverless: boolean;
 }
 
-/** Figures of a store; counts since this client opened it, space of the whole store. */
-export interface BackendStats {
-  readonly design: string;
-  readonly clientId: number;
-  /** Costs by kind of operation. */
+/** What a client counted since it was opened. Costs nothing to ask, and can be asked after close. */
+export interface BackendCounters {
+  /** Costs by kind of operation, housekeeping included. */
   readonly operations: Readonly<Record<string, OperationCounters>>;
   /** Events by name: lockWaits, tornReads, recoveries, cursorHits, ... */
   readonly events: Readonly<Record<string, number>>;
+}
+
+/** Figures of a store; counts since this client opened it, space of the whole store. */
+export interface BackendStats extends BackendCounters {
+  readonly design: string;
+  readonly clientId: number;
   readonly space: SpaceStats;
 }
 
@@ -69,6 +73,7 @@ export interface Backend {
   /** Pages of keys, each key that is present throughout exactly once. */
   keys(limits: Limits): AsyncIterable<readonly Key[]>;
   stats(): Promise<BackendStats>;
+  counters(): BackendCounters;
   /** Settles what is running, gives everything back, lets go of every resource. */
   close(timeoutMs: number): Promise<void>;
 }

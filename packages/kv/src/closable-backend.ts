@@ -3,7 +3,7 @@
 
 import { PdpmError } from "@pdpm/base";
 import type { Limits } from "@pdpm/verbs";
-import type { Backend, BackendStats, Found, Supports } from "./backend.ts";
+import type { Backend, BackendCounters, BackendStats, Found, Supports } from "./backend.ts";
 import type { Key } from "./key.ts";
 
 /** Forwards to a design until it is closed. */
@@ -65,6 +65,10 @@ export class ClosableBackend implements Backend {
   stats(): Promise<BackendStats> {
     this.assertOpen();
     return this.#backend.stats();
+  }
+
+  counters(): BackendCounters {
+    return this.#backend.counters();
   }
 
   /** Closes once; later calls wait for the first. */

@@ -9,7 +9,7 @@
 import { type Clock, Prng, systemClock } from "@pdpm/base";
 import type { Limits } from "@pdpm/verbs";
 import { copyInto, type KeyInput, keyAt, keysOf, listOf, viewOf } from "./arguments.ts";
-import type { Backend, BackendStats, Found, Supports } from "./backend.ts";
+import type { Backend, BackendCounters, BackendStats, Found, Supports } from "./backend.ts";
 import { ClosableBackend } from "./closable-backend.ts";
 import type { Codec } from "./codec.ts";
 import { Deadline } from "./deadline.ts";
@@ -317,6 +317,11 @@ export class Store<V = Uint8Array> implements AsyncDisposable {
   /** Counts of this client, and space of the whole store. */
   async stats(): Promise<BackendStats> {
     return this.#backend.stats();
+  }
+
+  /** Counts of this client alone: no verb is posted, and it may be asked after close. */
+  counters(): BackendCounters {
+    return this.#backend.counters();
   }
 
   /** Settles what is running and lets go of everything. Closing again waits for the same end. */

@@ -1,3 +1,6 @@
+// Frames: FORMAT.md's examples both ways, and that nothing malformed is taken for a frame.
+
+import { readFileSync } from "node:fs";
 import { errorCodes } from "@pdpm/base";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -144,6 +147,12 @@ test("every error code has a number of its own, and FORMAT.md's list is the code
   expect(new Set(numbers).size).toBe(Object.keys(errorCodes).length);
   expect(Math.min(...numbers)).toBe(1);
   expect(Math.max(...numbers)).toBeLessThan(256);
+  const document = readFileSync(new URL("../FORMAT.md", import.meta.url), "utf8");
+  const listed = [...document.matchAll(/\b(\d+) (PDPM_[A-Z_]+)/g)].map(([, n, code]) => [
+    code,
+    Number(n),
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(statusNumber);
 });
 
 test("offsets up to 2^64 survive as numbers, absurd ones as no safe integer", () => {

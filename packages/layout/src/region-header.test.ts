@@ -1,3 +1,5 @@
+// The region header: what FORMAT.md shows, and what is refused with which reason.
+
 import { assert } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { checksum64 } from "./checksum.ts";

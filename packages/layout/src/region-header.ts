@@ -118,8 +118,8 @@ export function invalidRegionSize(sizeBytes: number): string | null {
 }
 
 /**
- * Why these bytes are not the intact header of a region file of `fileBytes` bytes, or null. A format
- * version that is newer than ours is not looked at here: ask `newerRegionFormat` as well.
+ * Why these bytes are not the intact header of a region file of `fileBytes` bytes, or null. A
+ * format version that is newer than ours is not looked at here: ask `newerRegionFormat` as well.
  */
 export function invalidRegionHeader(bytes: Uint8Array, fileBytes: number): string | null {
   if (bytes.length < regionHeaderBytes || fileBytes < regionHeaderBytes) {

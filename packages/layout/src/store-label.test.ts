@@ -1,3 +1,5 @@
+// The label of a store: every label fits its word, and nothing else passes for one.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatExample } from "./format-example.ts";

@@ -1,3 +1,5 @@
+// The self-test passes on this engine and finds out engines that are broken in plausible ways.
+
 import { expect, test } from "vitest";
 import { type AtomicOperations, requireAtomics, untrustedAtomics } from "./atomics-self-test.ts";
 import { systemLibc } from "./libc.ts";

@@ -1,6 +1,6 @@
-// Named locks between processes and threads: one flock(2) on one file that is never removed, so that
-// nobody can hold the lock of a file that others no longer find. The lock falls when its descriptor
-// is closed: by release, by the end of the process, or by the end of the worker thread.
+// Named locks between processes and threads: one flock(2) on one file that is never removed, so
+// that nobody can hold the lock of a file that others no longer find. The lock falls when its
+// descriptor is closed: by release, by the end of the process, or by the end of the worker thread.
 //
 // Holders write who they are into the file, for error messages only; the lock itself is the truth.
 

@@ -5,8 +5,8 @@
 // What must hold:
 // - A file is created, filled and locked under a private name, then linked under its id.
 // - The descriptor is opened by node:fs: close-on-exec, and closed when its worker thread ends.
-// - Whoever finds the lock free writes "dead" into the file, under the lock. From then on the client
-//   is dead for everyone, also while someone holds the lock in order to bury it.
+// - Whoever finds the lock free writes "dead" into the file, under the lock. From then on the
+//   client is dead for everyone, also while someone holds the lock in order to bury it.
 // - Ids are never reused, so a file under an id always means the same client.
 // Source: FORMAT.md section 7; design section 3 "Embedded".
 

@@ -1,3 +1,5 @@
+// The C library's calls, each against the real kernel.
+
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

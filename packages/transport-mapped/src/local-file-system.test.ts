@@ -1,3 +1,5 @@
+// Which file systems carry a store.
+
 import { expect, test } from "vitest";
 import { isInMemory, refuseRemote } from "./local-file-system.ts";
 

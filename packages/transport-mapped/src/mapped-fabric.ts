@@ -1,4 +1,5 @@
-// The mapped fabric: a round is applied by this thread's own CPU, ready at once unless a flush waits.
+// The mapped fabric: a round is applied by this thread's own CPU, ready at once unless a flush
+// waits.
 
 import { PdpmError } from "@pdpm/base";
 import {

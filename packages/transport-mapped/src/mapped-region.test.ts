@@ -1,3 +1,5 @@
+// A region over its life: use after close, failed flushes, growth, ids, media.
+
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -100,6 +102,31 @@ test("close waits for flushes in flight before it unmaps", async () => {
   expect(events).toEqual(["one", "two", "unmapped"]);
 });
 
+test("close waits for growth in flight before it unmaps", async () => {
+  const events: string[] = [];
+  let finish = (): void => undefined;
+  const libc = changed({
+    syncFile: () =>
+      new Promise((resolve) => {
+        events.push("growing");
+        finish = () => resolve(null);
+      }),
+    unmap: (address, bytes) => {
+      events.push("unmapped");
+      systemLibc().unmap(address, bytes);
+    },
+  });
+  const region = open({ libc });
+  const growth = region.extend(2 * sizeBytes);
+  while (events.length === 0) await new Promise(setImmediate);
+  const closing = region.close();
+  await new Promise(setImmediate);
+  finish();
+  await Promise.all([growth.then(() => events.push("grown")), closing]);
+  expect(events).toEqual(["growing", "grown", "unmapped"]);
+  expect(open().sizeBytes).toBe(2 * sizeBytes);
+});
+
 test("a read never waits for a flush in flight", async () => {
   let finish = (): void => undefined;
   const stuck = new Promise<null>((resolve) => {
@@ -116,7 +143,7 @@ test("a read never waits for a flush in flight", async () => {
   await flushing;
 });
 
-test("a failed flush poisons the region before anyone is told, for every opening of it", async () => {
+test("a failed flush poisons the region, for all who opened it, before it is told", async () => {
   const other = open();
   const region = open({ libc: changed({ sync: async () => broken }) });
   region.write(first, eight);
@@ -137,7 +164,7 @@ test("a failed flush poisons the region before anyone is told, for every opening
   }
 });
 
-test("a flush is never retried: what gathered behind a failed one fails without an msync", async () => {
+test("a flush is never retried: what gathered behind a failed one fails unasked", async () => {
   let calls = 0;
   const libc = changed({
     sync: async () => {
@@ -154,7 +181,7 @@ test("a flush is never retried: what gathered behind a failed one fails without 
   expect(calls).toBe(1);
 });
 
-test("a flush that returned well is not believed if another process met a failure meanwhile", async () => {
+test("a flush is not believed if another process met a failure meanwhile", async () => {
   const other = open();
   const libc = changed({
     sync: async () => {
@@ -218,7 +245,7 @@ test("space that one opening adds is reserved, zero, and seen by the others", as
   expect(other.sizeBytes).toBe(2 * sizeBytes);
 });
 
-test("a full disk leaves size, file and content as they were, and growth works again later", async () => {
+test("a full disk leaves size and file as they were, and growth works again later", async () => {
   let room = false;
   const libc = changed({
     // As ext4 does it: keeps a part of what was asked for, then reports that the disk is full.
@@ -310,7 +337,7 @@ test("header words are unsigned, and raise never lowers one", () => {
   expect(header.load("fencedThrough")).toBe(9n);
 });
 
-test("a file on a disk needs msync, one in memory needs nothing, and flushAll does both", async () => {
+test("a file on a disk needs msync, one in memory needs nothing", async () => {
   const region = open();
   expect(region.medium).toBe("file");
   expect(region.flush(first, 8)).toBeInstanceOf(Promise);
@@ -328,7 +355,7 @@ test("a file on a disk needs msync, one in memory needs nothing, and flushAll do
   rmSync(memory, { recursive: true });
 });
 
-test("with libpmem and a mapping that it holds to be persistent, a flush is done when it returns", () => {
+test("on memory that libpmem holds to be persistent, a flush is done when it returns", () => {
   // libpmem reads PMEM_IS_PMEM_FORCE when it is loaded, so this takes a process of its own.
   const script = `
     import { systemClock } from "@pdpm/base";

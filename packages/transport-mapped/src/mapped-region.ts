@@ -12,10 +12,11 @@ import {
 } from "@pdpm/layout/region-header";
 import type { Memory } from "@pdpm/verbs";
 import { requireAtomics } from "./atomics-self-test.ts";
-import { type Flusher, flusherFor, type Medium } from "./flusher.ts";
+import type { Flusher, Medium } from "./flusher.ts";
 import { HeaderWords } from "./header-words.ts";
 import { type Libc, systemLibc } from "./libc.ts";
 import { systemFileSystemType } from "./local-file-system.ts";
+import { flusherFor } from "./media.ts";
 import { poison, refusePoisoned } from "./poison.ts";
 import { RegionBytes } from "./region-bytes.ts";
 import { openRegionFile, type RegionFile, type RegionFileOptions } from "./region-file.ts";

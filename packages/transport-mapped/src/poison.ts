@@ -1,5 +1,6 @@
-// A failed flush poisons its region (design H18). The kernel reports a failed write-back once, to one
-// process, and then calls the lost pages clean: a second flush would succeed and prove nothing. So:
+// A failed flush poisons its region (design H18). The kernel reports a failed write-back once, to
+// one process, and then calls the lost pages clean: a second flush would succeed and prove nothing.
+// So:
 // - the header's word `poisoned` is set before the failure is reported to anyone;
 // - a flush that returned well is believed only if the word is still 0 afterwards;
 // - a poisoned region answers no verb until it was checked and the word cleared;

@@ -1,5 +1,6 @@
-// Files that appear all at once: made, filled and locked under a private name, then linked under the
-// name that others look for. What a dead maker left under private names is swept by the next one.
+// Files that appear all at once: made, filled and locked under a private name, then linked under
+// the name that others look for. What a dead maker left under private names is swept by the next
+// one.
 //
 // What must hold: whoever holds the lock of a private file and sees that it still has a name keeps
 // it; a sweeper removes names only under that lock.

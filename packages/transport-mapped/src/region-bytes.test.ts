@@ -1,3 +1,5 @@
+// The hot path: window borders, bounds, and the order of a word and what it guards.
+
 import { mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "@pdpm/base";
@@ -67,9 +69,17 @@ test("a header that promises more than the file has is corrupt, not a crash", ()
   expect(() => region.read(first, new Uint8Array(8))).toThrow(/PDPM_CORRUPT.*the file has 524288/);
 });
 
+test("a size word that went down is corrupt, not a smaller region", () => {
+  region.read(first, new Uint8Array(8));
+  region.header.store("sizeBytes", BigInt(sizeBytes / 2));
+  expect(() => region.sizeBytes).toThrow(/PDPM_CORRUPT/);
+  region.header.store("sizeBytes", BigInt(sizeBytes));
+  expect(region.sizeBytes).toBe(sizeBytes);
+});
+
 /**
- * A buffer whose `set`, which is where a read copies, lets a writer act in the middle: after the bytes
- * behind the first word were copied and before that word is.
+ * A buffer whose `set`, which is where a read copies, lets a writer act in the middle: after the
+ * bytes behind the first word were copied and before that word is.
  */
 class Interrupted extends Uint8Array {
   writer: () => void = () => undefined;

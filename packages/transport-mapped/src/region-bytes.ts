@@ -1,11 +1,11 @@
 // The bytes and atomic words of a mapped region: the hot path of every verb.
 //
 // What must hold:
-// - No view is touched after close, nor beyond the usable size: the first is a segfault, the second a
-//   SIGBUS, and neither can be caught. One guard word refuses both close and poison; the size that
-//   was checked (`#limit`) is reloaded when a verb would exceed it.
-// - The first aligned word of a read is loaded before the copy starts, so what the word guards is at
-//   least as new as the word.
+// - No view is touched after close, nor beyond the usable size: the first is a segfault, the second
+//   a SIGBUS, and neither can be caught. One guard word refuses both close and poison; the size
+//   that was checked (`#limit`) is reloaded when a verb would exceed it.
+// - The first aligned word of a read is loaded before the copy starts, so what the word guards is
+//   at least as new as the word.
 // - An aligned word is written and copied by one store or load: memmove moves at least 8 bytes at a
 //   time from an aligned start.
 
@@ -51,8 +51,8 @@ export class RegionBytes {
   get sizeBytes(): number {
     const halves = this.#windows[0]?.halves;
     if (halves === undefined) throw closedError();
-    // Plain loads, as an Atomics.load costs 7 ns and this is asked for every verb. Whatever mix they
-    // see, the size that they confirm was right once, and sizes only grow.
+    // Plain loads, as an Atomics.load costs 7 ns and this is asked for every verb. Whatever mix
+    // they see, the size that they confirm was right once, and sizes only grow.
     if (halves[sizeHalf] === this.#limitLow && halves[sizeHalf + 1] === this.#limitHigh) {
       return this.#limit;
     }
@@ -73,8 +73,8 @@ export class RegionBytes {
       this.#readParts(offset, target);
       return;
     }
-    // Two atomic halves instead of one 64-bit load: a BigInt costs more than the copy of 1 KiB. They
-    // are believed only if the word that the copy brought is the same; so it was there before.
+    // Two atomic halves instead of one 64-bit load: a BigInt costs more than the copy of 1 KiB.
+    // They are believed only if the word that the copy brought is the same; so it was there before.
     const half = start >>> 2;
     const low = Atomics.load(window.halves, half);
     const high = Atomics.load(window.halves, half + 1);

@@ -1,5 +1,8 @@
+// Making and opening region.pm: all at once, by one winner, and nothing broken is opened.
+
 import {
   closeSync,
+  existsSync,
   ftruncateSync,
   mkdtempSync,
   openSync,
@@ -62,7 +65,7 @@ function real(overrides: Partial<Libc>): Libc {
   });
 }
 
-test("a new file has its whole size reserved, is private, and opens with its size and id", async () => {
+test("a new file has its whole size reserved, is private, and opens", async () => {
   expect(await createRegionFile(directory, sizeBytes)).toBe(true);
   const { blocks, mode, size } = statSync(path);
   expect(size).toBe(sizeBytes);
@@ -85,6 +88,38 @@ test("of many creators exactly one wins, and the file is the winner's", async ()
   const { regionId } = open();
   expect(await createRegionFile(directory, sizeBytes)).toBe(false);
   expect(open().regionId).toBe(regionId);
+});
+
+test("the file, its name and its directory's name are made durable", async () => {
+  const synced: string[] = [];
+  const listed = (): string => String(existsSync(path));
+  const libc = real({
+    syncFile: async () => {
+      synced.push(`file, listed ${listed()}`);
+      return null;
+    },
+    syncDirectory: (name) => synced.push(`${name}, listed ${listed()}`),
+  });
+  await createRegionFile(directory, sizeBytes, { libc });
+  open({ libc });
+  expect(synced).toEqual([
+    `${parent}, listed false`,
+    "file, listed false",
+    `${directory}, listed true`,
+    `${directory}, listed true`,
+  ]);
+});
+
+test("a refused file leaves no descriptor and no mapping behind", async () => {
+  const held = (): [number, number] => [
+    readdirSync("/proc/self/fd").length,
+    readFileSync("/proc/self/maps", "utf8").split(path).length,
+  ];
+  await createRegionFile(directory, sizeBytes);
+  damage((bytes) => bytes.fill(1, 0, 8));
+  const before = held();
+  for (let tries = 0; tries < 5; tries += 1) expect(codeOf(open)).toBe("PDPM_CORRUPT");
+  expect(held()).toEqual(before);
 });
 
 test("the file is listed only when its header and its space are there", async () => {
@@ -158,7 +193,7 @@ test("a newer format is another store's, with the advice to use a newer pdpm", a
   expect(open).toThrow(/needs a newer pdpm/);
 });
 
-test("a missing file is the caller's mistake, and a directory in its place is not opened", async () => {
+test("a missing file is the caller's mistake, and a directory is not opened", async () => {
   expect(codeOf(open)).toBe("PDPM_INVALID_ARGUMENT");
   await createRegionFile(join(directory, "region.pm"), sizeBytes);
   expect(codeOf(open)).toBe("PDPM_UNAVAILABLE");

@@ -3,12 +3,12 @@
 // What must hold:
 // - The file appears with its whole header and all its space reserved, or not at all. Space is
 //   reserved with posix_fallocate: a sparse file on a full disk would be a SIGBUS under the map.
-// - Nothing is read from it or written into it with read(2) or write(2) once it is listed: both build
-//   large folios in the page cache, and a flush would then write far more than what changed.
+// - Nothing is read from it or written into it with read(2) or write(2) once it is listed: both
+//   build large folios in the page cache, and a flush would then write far more than what changed.
 // - Before its header is read, the file is known to be long enough to be touched there.
 
 import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PdpmError } from "@pdpm/base";
 import {
@@ -63,7 +63,7 @@ export async function createRegionFile(
   const libc = options.libc ?? systemLibc();
   const reason = invalidRegionSize(sizeBytes);
   if (reason !== null) throw new PdpmError("PDPM_INVALID_ARGUMENT", reason);
-  makeDirectory(directory);
+  makeDirectory(libc, directory);
   refuseRemote(directory, options.fileSystemType ?? systemFileSystemType);
   sweepPrivateFiles(libc, directory, prefix);
   const file = PrivateFile.make(libc, directory, prefix);
@@ -71,9 +71,10 @@ export async function createRegionFile(
     const failure = await libc.allocate(file.descriptor, 0, sizeBytes);
     if (failure !== null) throw reserveError(directory, failure);
     writeSync(file.descriptor, encodeRegionHeader(randomBytes(16), sizeBytes), 0);
-    fsyncSync(file.descriptor);
+    const lost = await libc.syncFile(file.descriptor);
+    if (lost !== null) throw reserveError(directory, lost);
     const won = file.publish(join(directory, regionFileName));
-    syncDirectory(directory);
+    libc.syncDirectory(directory);
     return won;
   } finally {
     file.discard();
@@ -94,7 +95,7 @@ export function openRegionFile(directory: string, options: RegionFileOptions = {
   try {
     refuseRemote(directory, options.fileSystemType ?? systemFileSystemType);
     // Its maker may not have come to this yet, and what we acknowledge must not lose its file.
-    syncDirectory(directory);
+    libc.syncDirectory(directory);
     return { path, descriptor, windows, header: readHeader(path, descriptor, windows) };
   } catch (error) {
     windows.unmap();
@@ -133,21 +134,11 @@ function readHeader(path: string, descriptor: number, windows: Windows): RegionH
   return decodeRegionHeader(bytes);
 }
 
-function makeDirectory(directory: string): void {
+function makeDirectory(libc: Libc, directory: string): void {
   try {
     const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if (made !== undefined) syncDirectory(dirname(made));
+    if (made !== undefined) libc.syncDirectory(dirname(made));
   } catch (error) {
     throw asPdpmError(`cannot make the directory ${directory}`, error);
-  }
-}
-
-/** Makes the names in a directory durable. */
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

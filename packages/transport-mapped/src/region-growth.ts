@@ -1,6 +1,6 @@
 // Lets a region grow, one process at a time. In order: reserve the space and make the longer file
-// durable, raise the word `sizeBytes`, make it durable. A process that dies in between leaves a file
-// that is longer than its header says, which the next one grows into. A region never shrinks.
+// durable, raise the word `sizeBytes`, make it durable. A process that dies in between leaves a
+// file that is longer than its header says, which the next one grows into. A region never shrinks.
 
 import { fstatSync, ftruncateSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,7 +24,8 @@ export interface GrowingRegion {
 }
 
 /**
- * The region has at least `sizeBytes` usable bytes when this resolves; the caller flushes the header.
+ * The region has at least `sizeBytes` usable bytes when this resolves; the caller flushes the
+ * header.
  * @throws PDPM_NO_SPACE, with nothing changed; PDPM_IN_USE when another process grows it too long.
  */
 export async function growRegion(
@@ -50,7 +51,8 @@ export async function growRegion(
     const { size } = fstatSync(descriptor);
     const failure = await libc.allocate(descriptor, usable, wanted - usable);
     if (failure !== null) {
-      // ext4 keeps what it reserved before the disk was full. Nobody touches it: it is behind `usable`.
+      // ext4 keeps what it reserved before the disk was full. Nobody touches it: it is behind
+      // `usable`.
       ftruncateSync(descriptor, Math.max(size, usable));
       throw reserveError(path, failure);
     }

@@ -1,3 +1,5 @@
+// How flushes share msyncs, with an msync that answers when the test says so.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// Flushes by msync, grouped. While one group is with the kernel the next one gathers, and a group is
-// one msync over its hull per window: 32 separate msyncs take 5 to 8 ms on ext4, one over their hull
-// 0.6 ms when they are neighbours. The hull costs little, as only dirty pages are written.
+// Flushes by msync, grouped. While one group is with the kernel the next one gathers, and a group
+// is one msync over its hull per window: 32 separate msyncs take 5 to 8 ms on ext4, one over their
+// hull 0.6 ms when they are neighbours. The hull costs little, as only dirty pages are written.
 //
 // What must hold:
 // - A range belongs to a group that started after the range was written: a flush never joins the

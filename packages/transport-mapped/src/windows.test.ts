@@ -1,7 +1,9 @@
+// Windows onto a file: mapped when needed, at their place, with their advice.
+
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { systemLibc } from "./libc.ts";
+import { type Libc, systemLibc } from "./libc.ts";
 import { Windows, windowBytesMost } from "./windows.ts";
 
 let directory: string;
@@ -45,4 +47,21 @@ test("a window that is too large for V8, odd, or asked for after unmapping is ou
   windows.get(1);
   windows.unmap();
   expect(() => windows.get(1)).toThrow(/closed region/);
+});
+
+test("the kernel is told to read no neighbours before the first touch of a window", () => {
+  // Else a flush of 32 pages writes 50 MiB, as the page cache builds large folios.
+  const calls: string[] = [];
+  const libc = new Proxy(systemLibc(), {
+    get: (target, name) => {
+      calls.push(String(name));
+      return (target[name as keyof Libc] as () => unknown).bind(target);
+    },
+  });
+  const windows = new Windows(libc, descriptor, 4096);
+  windows.get(0);
+  windows.get(1);
+  windows.unmap();
+  const once = ["map", "map", "adviseRandom", "view"];
+  expect(calls).toEqual([...once, ...once, "unmap", "unmap"]);
 });

@@ -127,7 +127,7 @@ export function fabricContract(name: string, setup: () => Promise<FabricUnderTes
       expect(Buffer.compare(back as Uint8Array, data)).toBe(0);
     });
 
-    test("a compare-and-swap replaces all 64 bits, exactly on a match, and replies what it found", async () => {
+    test("a compare-and-swap replaces 64 bits on a match, and replies what it found", async () => {
       const high = 0xfedc_ba98_7654_3210n;
       const cas = async (expected: bigint, desired: bigint): Promise<unknown> =>
         (await post(at(first + 64, compareAndSwap(0, expected, desired))))[0];
@@ -141,7 +141,7 @@ export function fabricContract(name: string, setup: () => Promise<FabricUnderTes
       expect(await readAt(first + 56, 24)).toEqual(new Uint8Array(24));
     });
 
-    test("within a round everything applies in order behind a write, a flush and a CAS", async () => {
+    test("within a round all applies in order behind a write, a flush and a CAS", async () => {
       const replies = await post(
         at(first, write(0, bytesOf(16, 5))),
         at(first + 8, write(0, new Uint8Array(8))),
@@ -268,7 +268,7 @@ export function fabricContract(name: string, setup: () => Promise<FabricUnderTes
       }
     });
 
-    test("increments by compare-and-swap from several loops and two fabrics lose nothing", async () => {
+    test("increments by CAS from several loops and two fabrics lose nothing", async () => {
       const other = (await under.another?.()) ?? fabric;
       const increment = async (through: NodeFabric): Promise<void> => {
         for (let done = 0, expected = 0n; done < 40; ) {
@@ -284,7 +284,7 @@ export function fabricContract(name: string, setup: () => Promise<FabricUnderTes
       if (other !== fabric) await other.close();
     });
 
-    test("extend gives zeroed space that may be used, here and through another fabric", async () => {
+    test("extend gives zeroed space, here and through another fabric", async () => {
       const { end } = under;
       const other = (await under.another?.()) ?? fabric;
       await Promise.all([fabric.extend(end + 4096), other.extend(end + 4096), fabric.extend(8)]);

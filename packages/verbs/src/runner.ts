@@ -17,13 +17,14 @@ import { throwIfAborted, Waits } from "./waits.ts";
 
 /** Runs the operations of one client. */
 export class Runner {
-  readonly counters: CounterTable = new CounterTable();
+  readonly counters: CounterTable;
   readonly waits: Waits;
   readonly #fabric: Fabric;
   readonly #running = new Map<Promise<unknown>, Operation>();
 
-  constructor(fabric: Fabric, clock: Clock) {
+  constructor(fabric: Fabric, clock: Clock, counters: CounterTable = new CounterTable()) {
     this.#fabric = fabric;
+    this.counters = counters;
     this.waits = new Waits(clock);
   }
 

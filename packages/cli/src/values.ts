@@ -1,0 +1,55 @@
+// Reading the values of options: numbers, sizes, names. A wrong one throws what commander turns into
+// a usage error that names the option.
+
+import { InvalidArgumentError } from "commander";
+
+type Parser = (text: string) => number;
+
+/** A whole number from `least` to `most`. */
+export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): Parser {
+  const range = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `${least} to ${most}`;
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a whole number, ${range}.`);
+  };
+}
+
+/** A number from `least` to `most`, with a fraction if need be. */
+export function decimal(least: number, most: number = Number.POSITIVE_INFINITY): Parser {
+  const range = most === Number.POSITIVE_INFINITY ? `${least} or more` : `${least} to ${most}`;
+  return (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a number, ${range}.`);
+  };
+}
+
+const units: Readonly<Record<string, number>> = { "": 1, k: 1, m: 2, g: 3, t: 4 };
+
+/** A size in bytes: 4194304, 4MiB or 4M (powers of 1024), 4MB (powers of 1000). */
+export function bytes(text: string): number {
+  const [, number, unit = "", base] = /^(\d+)\s*([kmgt]?)(ib|b)?$/i.exec(text) ?? [];
+  const isDecimal = base?.toLowerCase() === "b" && unit !== "";
+  const power = unit === "" ? 0 : (units[unit.toLowerCase()] ?? 0);
+  const value = Number(number) * (isDecimal ? 1000 : 1024) ** power;
+  if (number !== undefined && !(unit === "" && base?.toLowerCase() === "ib")) {
+    if (Number.isSafeInteger(value)) return value;
+  }
+  throw new InvalidArgumentError("Give bytes, like 67108864, 64MiB or 64MB.");
+}
+
+/** One of these words. */
+export function oneOf(...words: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (words.includes(text)) return text;
+    throw new InvalidArgumentError(`Choose one of ${words.join(", ")}.`);
+  };
+}
+
+/** A word that later versions take and this one does not. */
+export function notYet(what: string): (text: string) => never {
+  return () => {
+    throw new InvalidArgumentError(`${what} comes with a later version.`);
+  };
+}

@@ -1,0 +1,11 @@
+/**
+ * pdpm: a key-value store on passive memory. `open` shares a directory between the processes of one host
+ * at memory speed; `connect` reaches memory nodes over the network.
+ */
+export { isPdpmError, PdpmError } from "@pdpm/base";
+export type { Backend, BackendCounters, BackendStats, Codec, Entry, Store } from "@pdpm/kv";
+export { codecs, jsonCodec, msgpackCodec } from "./codecs.ts";
+export { connect } from "./connect.ts";
+export { open } from "./open.ts";
+export type { ClientOptions, Design, Durability, Transport } from "./options.ts";
+export { typedArray } from "./typed-array-codec.ts";

@@ -1,0 +1,57 @@
+// What a new store is like when its options leave something open, and whether a store that exists is
+// what its options say.
+
+import { PdpmError } from "@pdpm/base";
+import type { StoreLabel } from "@pdpm/layout/region-header";
+import type { CheckedOptions } from "./options.ts";
+
+const MIB = 2 ** 20;
+/** A store whose size is bounded is cut into at least about this many chunks. */
+const chunksAtLeast = 16;
+const chunksWithoutBound = 2 ** 20 - 1;
+
+/** The label of node 0 of a new store of `nodeCount` nodes. */
+export function labelOfNew<V>(options: CheckedOptions<V>, nodeCount: number): StoreLabel {
+  const { maxBytes } = options;
+  const chunkBytes = options.chunkBytes ?? chunkBytesFor(maxBytes);
+  const chunksMost =
+    maxBytes === undefined
+      ? chunksWithoutBound
+      : Math.min(chunksWithoutBound, Math.floor(maxBytes / chunkBytes));
+  if (chunksMost < 3) {
+    throw new PdpmError(
+      "PDPM_INVALID_ARGUMENT",
+      `maxBytes ${maxBytes} has no room for 3 chunks of ${chunkBytes}; raise it or lower chunkBytes`,
+    );
+  }
+  return {
+    design: "direct",
+    durability: options.durability ?? "power",
+    nodeId: 0,
+    nodeCount,
+    chunkBytes,
+    chunksMost,
+  };
+}
+
+function chunkBytesFor(maxBytes: number | undefined): number {
+  if (maxBytes === undefined) return 16 * MIB;
+  const fitting = 2 ** Math.floor(Math.log2(maxBytes / chunksAtLeast));
+  return Math.min(16 * MIB, Math.max(4 * MIB, fitting));
+}
+
+/** Why a store that exists is not what the caller asked for, or null. */
+export function mismatch<V>(options: CheckedOptions<V>, label: StoreLabel): string | null {
+  const { design, durability, chunkBytes } = options;
+  if (design !== undefined && design !== label.design) {
+    return `the store is of design ${label.design}, not ${design}`;
+  }
+  if (label.design !== "direct") return `this version opens direct only, not ${label.design}`;
+  if (durability !== undefined && durability !== label.durability) {
+    return `the store's durability is ${label.durability}, fixed at its creation`;
+  }
+  if (chunkBytes !== undefined && chunkBytes !== label.chunkBytes) {
+    return `the store's chunks have ${label.chunkBytes} bytes, fixed at its creation`;
+  }
+  return null;
+}

@@ -1,0 +1,110 @@
+// open(dir): an embedded store. The directory is shared by any number of processes and threads at memory
+// speed, without a server; a lease file each shows who lives.
+
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { PdpmError, Prng, systemClock } from "@pdpm/base";
+import { Store } from "@pdpm/kv";
+import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import { nodeLockName } from "@pdpm/memory-node";
+import {
+  bootWord,
+  createRegionFile,
+  FileLock,
+  MappedFabric,
+  MappedRegion,
+  regionFileName,
+} from "@pdpm/transport-mapped";
+import { CounterTable } from "@pdpm/verbs";
+import { DirectClient } from "./direct-client.ts";
+import { EmbeddedMembership } from "./embedded-membership.ts";
+import { endUse } from "./in-use-mark.ts";
+import { type FoundLabel, labelNode, newStoreId } from "./label-nodes.ts";
+import { labelOfNew, mismatch } from "./new-store.ts";
+import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
+import { requireLinux } from "./platform.ts";
+
+/**
+ * Opens the store in `directory`, and makes it if there is none.
+ *
+ * @throws PDPM_INVALID_ARGUMENT for a bad option; PDPM_WRONG_STORE when the directory holds another
+ *   design, a part of a cluster or a newer format; PDPM_CORRUPT, PDPM_POISONED when it is damaged;
+ *   PDPM_IN_USE when a memory node serves it; PDPM_NO_SPACE; PDPM_UNSUPPORTED.
+ */
+export async function open<V = Uint8Array>(
+  directory: string,
+  options: ClientOptions<V> = {},
+): Promise<Store<V>> {
+  requireLinux();
+  if (typeof directory !== "string" || directory === "") {
+    throw new PdpmError("PDPM_INVALID_ARGUMENT", "open needs the path of a directory");
+  }
+  const checked = clientOptions(options, "open");
+  const client = await openEmbedded(resolve(directory), checked);
+  return new Store(client.backend, checked.codec, { timeoutMs: checked.timeoutMs });
+}
+
+/** The client behind `open`; fsck and evict use it, too. */
+export async function openEmbedded<V>(
+  directory: string,
+  options: CheckedOptions<V>,
+): Promise<DirectClient> {
+  const label = labelOfNew(options, 1);
+  if (!existsSync(join(directory, regionFileName))) {
+    await createRegionFile(directory, regionHeaderBytes + label.chunkBytes);
+  }
+  // Shared with other processes that have it open; a memory node holds it alone.
+  const lock = FileLock.take(join(directory, "locks", nodeLockName), "shared");
+  let region: MappedRegion | undefined;
+  try {
+    region = MappedRegion.open(directory, systemClock);
+    const fabric = new MappedFabric(region);
+    const counters = new CounterTable();
+    const found = await labelNode(counters, fabric, { storeId: newStoreId(Prng.random()), label });
+    check(directory, options, found as FoundLabel, region);
+    const mapped = region;
+    const isDurable = (found as FoundLabel).label.durability === "power";
+    return await DirectClient.open({
+      clock: systemClock,
+      label: (found as FoundLabel).label,
+      nodes: [fabric],
+      membership: new EmbeddedMembership(systemClock, directory, region, isDurable),
+      cursors: options.cursors,
+      timeoutMs: options.timeoutMs,
+      counters,
+      end: () => endUse(systemClock, directory, mapped, lock),
+    });
+  } catch (error) {
+    await region?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+function check<V>(
+  directory: string,
+  options: CheckedOptions<V>,
+  { label }: FoundLabel,
+  region: MappedRegion,
+): void {
+  const advice = `run "pdpm fsck ${directory} --repair --yes"`;
+  const reason = mismatch(options, label);
+  if (reason !== null) throw new PdpmError("PDPM_WRONG_STORE", `${directory}: ${reason}`);
+  if (label.nodeCount > 1) {
+    throw new PdpmError(
+      "PDPM_WRONG_STORE",
+      `${directory} is node ${label.nodeId} of ${label.nodeCount} of a cluster; serve it with ` +
+        `"pdpm memory-node --dir ${directory} --listen ws://127.0.0.1:PORT" and connect`,
+    );
+  }
+  if (region.header.load("poisoned") !== 0n) {
+    throw new PdpmError("PDPM_POISONED", `a flush of ${directory} failed once; ${advice}`);
+  }
+  const inUse = region.header.load("inUseBoot");
+  if (label.durability === "process" && inUse !== 0n && inUse !== bootWord()) {
+    throw new PdpmError(
+      "PDPM_CORRUPT",
+      `${directory} was in use when the machine went down, and it promises "process" only; ${advice}`,
+    );
+  }
+}
