@@ -1,13 +1,14 @@
-// The smallest backend there can be: a Map in this process. It exists to test the contract suite and
-// the store above it, and to show what a backend has to do when no memory is far away.
+// The smallest backend there can be: a Map in this process. It exists to test the contract suite
+// and the store above it, and to show what a backend has to do when no memory is far away.
 //
-// Two ways to answer, because the store treats them differently: at once, as mapped memory does, and
-// a turn of the event loop later, as a network does. In the second, a caller who leaves before its
-// turn has come is told "not-applied", and the write never happens.
+// Two ways to answer, because the store treats them differently: at once, as mapped memory does,
+// and a turn of the event loop later, as a network does. In the second, a caller who leaves before
+// its turn has come is told "not-applied", and the write never happens.
 
 import { PdpmError, sleep, systemClock } from "@pdpm/base";
 import {
   type Backend,
+  type BackendCounters,
   type BackendStats,
   type Found,
   type Key,
@@ -84,8 +85,7 @@ export class MapBackend implements Backend {
     return {
       design: this.design,
       clientId: this.#clientId,
-      operations: this.#counters.snapshot(),
-      events: {},
+      ...this.counters(),
       space: {
         chunkBytes: 0,
         chunks: 0,
@@ -96,6 +96,10 @@ export class MapBackend implements Backend {
         bytesLive,
       },
     };
+  }
+
+  counters(): BackendCounters {
+    return { operations: this.#counters.snapshot(), events: {} };
   }
 
   async close(): Promise<void> {
@@ -121,7 +125,10 @@ export class MapBackend implements Backend {
   #write(key: Key, value: Uint8Array | undefined, ifVersion: number | undefined) {
     const { found, floors } = this.#memory;
     const request = new WriteRequest(value, ifVersion);
-    const batch = new WriteBatch(new Operation(new CounterTable().kind("write")), [request]);
+    const batch = new WriteBatch(
+      new Operation(new CounterTable().kind("write"), { post: () => [] }),
+      [request],
+    );
     const present = found.get(key);
     const version = present?.version ?? floors.get(key) ?? 0;
     const decision = batch.decide(present !== undefined, version);

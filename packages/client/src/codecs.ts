@@ -78,8 +78,8 @@ export function jsonCodec<V = unknown>(): Codec<V> {
 }
 
 /**
- * MessagePack by msgpackr, each value on its own. Sets, dates, typed arrays, regular expressions and
- * errors come back as what they were; a Map comes back as an object.
+ * MessagePack by msgpackr, each value on its own. Sets, dates, typed arrays, regular expressions
+ * and errors come back as what they were; a Map comes back as an object.
  */
 export function msgpackCodec<V = unknown>(): Codec<V> {
   return anyMsgpack as Codec<V>;

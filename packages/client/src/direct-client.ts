@@ -15,6 +15,7 @@ import {
 import type { Address } from "@pdpm/layout";
 import type { StoreLabel } from "@pdpm/layout/region-header";
 import { type CallHandler, ChunkMap, type CounterTable, type NodeFabric, Router, Runner } from "@pdpm/verbs";
+import { Gate } from "./gate.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { Identity, Membership } from "./membership.ts";
 
@@ -37,11 +38,13 @@ export class DirectClient {
   readonly backend: DirectBackend;
   readonly housekeeping: Housekeeping;
   readonly #parts: DirectParts;
+  readonly #router: Router;
   readonly #runner: Runner;
   readonly #chunks: ChunkMap;
   readonly #prng: Prng = Prng.random();
   #identity: Identity;
   #lease: Address = 0;
+  #gate: Gate;
   #isFenced = false;
 
   private constructor(parts: DirectParts, identity: Identity) {
@@ -56,8 +59,9 @@ export class DirectClient {
     for (const [i, node] of nodes.entries()) {
       servers.set(nodeServer(i), (request) => node.extend((request as ExtendRequest).extend));
     }
-    const router = new Router(clock, this.#chunks, nodes, servers);
-    this.#runner = new Runner(router, clock, parts.counters);
+    this.#router = new Router(clock, this.#chunks, nodes, servers);
+    this.#gate = new Gate(this.#router);
+    this.#runner = new Runner(this.#gate, clock, parts.counters);
     this.backend = new DirectBackend(this.#session(), this.#runner, clock, () => this.#leave());
   }
 
@@ -110,7 +114,11 @@ export class DirectClient {
   async #renewIfFenced(): Promise<void> {
     if (!this.#isFenced) return;
     const old = this.#identity;
+    // Nothing of the old id is posted any more before the new one is admitted anywhere.
+    this.#gate.close(old.clientId);
     this.#identity = await this.#parts.membership.enter();
+    this.#gate = new Gate(this.#router);
+    this.#runner.switchTo(this.#gate);
     this.backend.renew(this.#session());
     await this.#begin();
     this.#isFenced = false;

@@ -1,6 +1,6 @@
-// The URL of a networked store: `pdpm://h1:7401,h2:7401?design=direct` lists its memory nodes in any
-// order; without `design=direct` it would name a metadata server. Read by hand, because a WHATWG URL
-// has one host; each host of the list then goes through it alone.
+// The URL of a networked store: `pdpm://h1:7401,h2:7401?design=direct` lists its memory nodes in
+// any order; without `design=direct` it would name a metadata server. Read by hand, because a
+// WHATWG URL has one host; each host of the list then goes through it alone.
 
 import { PdpmError } from "@pdpm/base";
 import { type Design, designs, requireDesign } from "./options.ts";
@@ -99,6 +99,6 @@ function addressOf(url: string, text: string): ServerAddress {
 }
 
 function invalid(url: unknown, reason: string): PdpmError {
-  const text = `the URL ${JSON.stringify(url)} is not one of a store: ${reason}; example: ${example}`;
-  return new PdpmError("PDPM_INVALID_ARGUMENT", text);
+  const text = `the URL ${JSON.stringify(url)} is not one of a store: ${reason}`;
+  return new PdpmError("PDPM_INVALID_ARGUMENT", `${text}; example: ${example}`);
 }

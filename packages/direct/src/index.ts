@@ -12,8 +12,9 @@ export {
   readLeases,
   takeLease,
 } from "./leases.ts";
+export { bucketsPerPage, scanPage } from "./key-scan.ts";
 export { type ExtendRequest, nodeServer } from "./make-space.ts";
 export { readKey } from "./read-path.ts";
-export { reapClient, takeBackHolds } from "./reap.ts";
+export { reapClient, settle, takeBackHolds } from "./reap.ts";
 export { type Context, type DirectEvents, Session, type SessionOptions } from "./session.ts";
 export { writeKey } from "./write-path.ts";

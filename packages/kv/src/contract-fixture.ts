@@ -39,8 +39,11 @@ export class Fixture {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.close()));
-    await this.#subject.teardown();
+    try {
+      await Promise.all(this.#clients.map((client) => client.close()));
+    } finally {
+      await this.#subject.teardown();
+    }
   }
 }
 

@@ -24,7 +24,7 @@ export function iterationChapter(use: UseFixture): void {
     expect(await listed(store.entries())).toEqual([]);
   });
 
-  test("every key comes once, those of other clients too, in byte order if so promised", async () => {
+  test("every key comes once, in byte order if so promised, whoever wrote it", async () => {
     const { store } = use();
     const other = await use().another();
     const names = Array.from({ length: 300 }, (_, i) => `key ${i}`);

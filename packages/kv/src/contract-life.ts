@@ -1,5 +1,5 @@
-// Contract: a caller may leave before an operation ends and is told truly what became of it; options
-// are checked; after close nothing answers any more; what was done is counted.
+// Contract: a caller may leave before an operation ends and is told truly what became of it;
+// options are checked; after close nothing answers any more; what was done is counted.
 
 import { isPdpmError } from "@pdpm/base";
 import { expect, test } from "vitest";
@@ -195,5 +195,15 @@ export function lifeChapter(use: UseFixture): void {
     const others = await other.stats();
     expect(others.clientId).not.toBe(stats.clientId);
     expect(others.operations["put"]?.operations ?? 0).toBe(0);
+  });
+  test("counters are there at once, agree with the stats, and outlive the client", async () => {
+    const other = await use().another();
+    await other.put("k", bytes("v"));
+    await other.get("k");
+    const { operations } = await other.stats();
+    expect(other.counters().operations["put"]).toEqual(operations["put"]);
+    expect(other.counters().operations["get"]).toEqual(operations["get"]);
+    await other.close();
+    expect(other.counters().operations["put"]?.operations).toBe(1);
   });
 }

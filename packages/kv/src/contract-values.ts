@@ -79,6 +79,17 @@ export function valueChapter(use: UseFixture): void {
     expect(await store.has("\u00c3")).toBe(false);
   });
 
+  test("text of rare characters is no other key's bytes", async () => {
+    const { store } = use();
+    await store.put(Uint8Array.of(0x00), bytes("zero"));
+    await store.put("\u{10000}", bytes("linear b"));
+    await store.put(Uint8Array.of(0xff), bytes("raw"));
+    await store.put("\u{100ff}", bytes("rare"));
+    const keys = ["\0", bytes("\u{10000}"), Uint8Array.of(0xff), bytes("\u{100ff}")];
+    const found = await Promise.all(keys.map(async (key) => text(await store.get(key))));
+    expect(found).toEqual(["zero", "linear b", "raw", "rare"]);
+  });
+
   test("a key that is a beginning of another is another key", async () => {
     const { store } = use();
     await store.put("a", bytes("1"));

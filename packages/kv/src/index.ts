@@ -1,6 +1,13 @@
 // The contract of a key-value store, and the store that stands on any backend that keeps it.
 export type { KeyInput } from "./arguments.ts";
-export type { Backend, BackendCounters, BackendStats, Found, SpaceStats, Supports } from "./backend.ts";
+export type {
+  Backend,
+  BackendCounters,
+  BackendStats,
+  Found,
+  SpaceStats,
+  Supports,
+} from "./backend.ts";
 export type { Codec } from "./codec.ts";
 export {
   isKeyAt,

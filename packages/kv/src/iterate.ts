@@ -6,18 +6,14 @@
 
 import { type Limits, throwIfAborted } from "@pdpm/verbs";
 import type { ClosableBackend } from "./closable-backend.ts";
-import { type Key, keyBytes, toKey } from "./key.ts";
+import { isTextKey, type Key, keyBytes, toKey } from "./key.ts";
 
 /** Whether a key belongs to what was asked for. */
 type KeyTest = (key: Key) => boolean;
 
 /** A key as callers get it: text if its bytes are UTF-8, else a copy of its bytes. */
 export function fromKey(key: Key): string | Uint8Array {
-  return isText(key) ? key : new Uint8Array(keyBytes(key));
-}
-
-function isText(key: Key): boolean {
-  return key.charCodeAt(0) !== 0xd800;
+  return isTextKey(key) ? key : new Uint8Array(keyBytes(key));
 }
 
 /**
@@ -32,9 +28,9 @@ export function prefixTest(prefix: string | Uint8Array): KeyTest {
     const bytes = keyBytes(key);
     return startBytes.every((byte, i) => byte === bytes[i]);
   };
-  if (!isText(start)) return startsBytes;
+  if (!isTextKey(start)) return startsBytes;
   // UTF-8 keeps whole characters apart, so of two texts the bytes agree where the characters do.
-  return (key) => (isText(key) ? key.startsWith(start) : startsBytes(key));
+  return (key) => (isTextKey(key) ? key.startsWith(start) : startsBytes(key));
 }
 
 /**

@@ -1,8 +1,8 @@
 // Keys: 1 to 1024 bytes, given as text or as bytes; text stands for its UTF-8 bytes.
 //
 // Inside, a key is one canonical string, so that it can index a Map: UTF-8 text as it is, and bytes
-// that are not UTF-8 as a lone surrogate followed by one character per byte. No text collides with
-// those, because text with lone surrogates is refused.
+// that are not UTF-8 as a low surrogate followed by one character per byte. No text collides with
+// those: well-formed text never begins with a low surrogate (with a high one it does: U+10000).
 
 import { PdpmError } from "@pdpm/base";
 
@@ -15,12 +15,13 @@ export const keyBytesMost = 1024;
 /** The longest value, in bytes. */
 export const valueBytesMost: number = 1024 * 1024;
 
-const bytesMark = "\ud800";
+const bytesMark = "\udc00";
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * The canonical form of a key.
- * @throws PDPM_INVALID_ARGUMENT if it is empty, too long, not well-formed text, or neither text nor bytes.
+ * @throws PDPM_INVALID_ARGUMENT if it is empty, too long, not well-formed text, or neither text nor
+ *   bytes.
  */
 export function toKey(key: string | Uint8Array): Key {
   if (typeof key === "string") {
@@ -51,9 +52,14 @@ function invalid(text: string): PdpmError {
   return new PdpmError("PDPM_INVALID_ARGUMENT", text);
 }
 
+/** Whether the bytes of a key are UTF-8; then its canonical form is their text. */
+export function isTextKey(key: Key): boolean {
+  return key.charCodeAt(0) !== 0xdc00;
+}
+
 /** The bytes of a key, as they stand in memory. */
 export function keyBytes(key: Key): Uint8Array {
-  if (key.charCodeAt(0) === 0xd800) return Buffer.from(key.slice(1), "latin1");
+  if (!isTextKey(key)) return Buffer.from(key.slice(1), "latin1");
   return Buffer.from(key, "utf8");
 }
 
@@ -74,6 +80,7 @@ export function isKeyAt(key: Key, bytes: Uint8Array, offset: number, length: num
 
 /** A key for messages: text as it is, bytes in hexadecimal, long ones cut. */
 export function keyText(key: Key): string {
-  if (key.charCodeAt(0) === 0xd800) return `0x${Buffer.from(keyBytes(key)).toString("hex")}`;
-  return JSON.stringify(key.length > 80 ? `${key.slice(0, 77)}...` : key);
+  if (isTextKey(key)) return JSON.stringify(key.length > 80 ? `${key.slice(0, 77)}...` : key);
+  const hex = `0x${Buffer.from(keyBytes(key)).toString("hex")}`;
+  return hex.length > 80 ? `${hex.slice(0, 77)}...` : hex;
 }

@@ -36,6 +36,7 @@ function fakeBackend(answer: Found | undefined | Promise<Found | undefined>) {
       yield ["d"].map(toKey);
     }),
     stats: vi.fn<Backend["stats"]>(),
+    counters: vi.fn<Backend["counters"]>(),
     close: vi.fn<Backend["close"]>(async () => {}),
   } satisfies Backend;
 }
@@ -227,7 +228,7 @@ describe("close", () => {
     expect((await errorOf(store.get("k"))).code).toBe("PDPM_CLOSED");
   });
 
-  test("reaches no backend afterwards, also not with the next step of a running update", async () => {
+  test("reaches no backend afterwards, nor does the next step of a running update", async () => {
     const backend = fakeBackend(Promise.resolve(found("v")));
     const store = new Store(backend, bytes);
     const update = errorOf(store.update("k", () => new Uint8Array(1)));

@@ -1,7 +1,7 @@
 // The store as programs see it: keys and values of the caller's type over any backend.
 //
-// What a method promises does not depend on the design: everything beyond five operations on one key
-// is built here, once. Every failure is a rejection, also that of an argument.
+// What a method promises does not depend on the design: everything beyond five operations on one
+// key is built here, once. Every failure is a rejection, also that of an argument.
 //
 // Trick: get, getEntry and put are no async functions. Over mapped memory the backend answers at
 // once, and then an operation costs its promise and nothing else.
@@ -153,9 +153,9 @@ export class Store<V = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Replaces the value of `key` by what `change` makes of it, as one step: no write of anybody comes
-   * in between. `change` is synchronous, may be called several times, and gets undefined for a
-   * missing key; if it returns undefined the key stays as it is.
+   * Replaces the value of `key` by what `change` makes of it, as one step: no write of anybody
+   * comes in between. `change` is synchronous, may be called several times, and gets undefined for
+   * a missing key; if it returns undefined the key stays as it is.
    * @returns the key's entry afterwards; undefined if there is none.
    * @throws PDPM_CONFLICT, PDPM_BUSY if other clients won every time; what `change` throws.
    */
@@ -213,8 +213,8 @@ export class Store<V = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Writes many values side by side. Not atomic as a whole: each entry is a put of its own, and of a
-   * key that comes twice the later value stays. Nothing is written if any argument is not allowed.
+   * Writes many values side by side. Not atomic as a whole: each entry is a put of its own, and of
+   * a key that comes twice the later value stays. Nothing is written if an argument is not allowed.
    * @returns the versions in the order of the entries.
    * @throws the first failure, once all that was started has ended. The message says how many were
    *   applied, the outcome is "unknown" if any may have been, `cause.errors` has every failure.
@@ -260,7 +260,8 @@ export class Store<V = Uint8Array> implements AsyncDisposable {
   /**
    * Copies the values of `keys`, each to the buffer in its place.
    * @returns the bytes written to each, undefined for a key that does not exist.
-   * @throws PDPM_INVALID_ARGUMENT if a buffer is too small; that one is untouched, others may be filled.
+   * @throws PDPM_INVALID_ARGUMENT if a buffer is too small; that one is untouched, others may be
+   *   filled.
    */
   async getManyInto(
     keys: Iterable<KeyInput>,

@@ -6,10 +6,13 @@ import type { Operation } from "@pdpm/verbs";
 
 /** One caller's write. `value` undefined: a delete. */
 export class WriteRequest {
-  readonly value: Uint8Array | undefined;
+  /** Replaced by a copy when the caller leaves: the buffer is the caller's again then. */
+  value: Uint8Array | undefined;
   readonly ifVersion: number | undefined;
   /** The caller was told "not-applied" and must not be counted in any more. */
   gone = false;
+  /** The caller was told "unknown": it waits no more, but its write may take effect. */
+  left = false;
   /** The batch that carries it out; undefined while it queues. */
   batch: WriteBatch | undefined;
   resolve: (version: number | undefined) => void = () => {};

@@ -193,7 +193,7 @@ test("keys do not wait for each other", async () => {
   await Promise.all([one, two]);
 });
 
-test("a caller who times out in the queue is not applied, and its value is never written", async () => {
+test("a caller who times out in the queue: not applied, its value is never written", async () => {
   const bench = new Bench();
   const first = bench.put("first");
   const late = bench.put("late", undefined, { timeoutMs: 20 });
@@ -230,7 +230,7 @@ test("a signal that fired before submits nothing", async () => {
   expect(bench.written).toEqual([]);
 });
 
-test("a caller who leaves after the commit point does not know, and the write is finished", async () => {
+test("a caller who leaves after the commit point: unknown, and the write is finished", async () => {
   const bench = new Bench();
   const put = bench.put("a", undefined, { timeoutMs: 20 });
   await bench.step();
@@ -272,7 +272,7 @@ test("those who stay are served when one of their batch leaves", async () => {
   expect(bench.written).toEqual(["first", "staying"]);
 });
 
-test("those who stay are served when the last value's caller leaves, whose value is not written", async () => {
+test("the last value of a batch is not written when its caller leaves", async () => {
   const bench = new Bench();
   const first = bench.put("first");
   const controller = new AbortController();
@@ -304,7 +304,7 @@ test("whoever leaves after the commit point takes nobody along", async () => {
   expect(bench.written).toEqual(["first", "staying"]);
 });
 
-test("a failure reaches every caller of the batch with its outcome, and the queue goes on", async () => {
+test("a failure reaches every caller of the batch, and the queue goes on", async () => {
   const bench = new Bench();
   const first = bench.put("first");
   await bench.finish();

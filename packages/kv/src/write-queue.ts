@@ -4,13 +4,29 @@
 // Invariant: at most one write protocol of this client runs per key. So a lock word that carries this
 // client's id, and is not in use by a running protocol, is a leftover and never a rival.
 
-import { isPdpmError, type PdpmError } from "@pdpm/base";
-import { type Limits, type Protocol, type Runner, reasonFor, throwIfAborted } from "@pdpm/verbs";
+import { isPdpmError, PdpmError } from "@pdpm/base";
+import {
+  type Limits,
+  type Operation,
+  type Protocol,
+  type Runner,
+  reasonFor,
+  throwIfAborted,
+} from "@pdpm/verbs";
 import type { Key } from "./key.ts";
 import { WriteBatch, WriteRequest } from "./write-batch.ts";
 
 /** Puts combined at most into one write. */
 const batchMost = 64;
+
+/** Writes of one client that wait for one key at most. */
+const laneMost = 65_536;
+
+/** One key's writes: those that wait, and the batch that is under way. */
+interface Lane {
+  readonly waiting: WriteRequest[];
+  batch: WriteBatch;
+}
 
 /** Runs the write protocol of a batch to its end; it has called `batch.decide` when it returns. */
 export type WriteProtocol = (key: Key, batch: WriteBatch) => Protocol<void>;
@@ -19,7 +35,7 @@ export type WriteProtocol = (key: Key, batch: WriteBatch) => Protocol<void>;
 export class WriteQueue {
   readonly #runner: Runner;
   readonly #protocol: WriteProtocol;
-  readonly #lanes = new Map<Key, WriteRequest[]>();
+  readonly #lanes = new Map<Key, Lane>();
 
   constructor(runner: Runner, protocol: WriteProtocol) {
     this.#runner = runner;
@@ -44,23 +60,28 @@ export class WriteQueue {
       const batch = this.#batch([request]);
       const work = this.#runner.execute(batch.operation, this.#protocol(key, batch));
       if (!(work instanceof Promise)) return batch.resultOf(request);
-      const fresh: WriteRequest[] = [];
+      const fresh = { waiting: [], batch };
       this.#lanes.set(key, fresh);
-      void this.#drain(key, fresh, batch, work); // Never rejects: every failure goes to its callers.
+      void this.#drain(key, fresh, work); // Never rejects: every failure goes to its callers.
     } else {
-      lane.push(request);
+      if (lane.waiting.length >= laneMost) {
+        throw new PdpmError("PDPM_BUSY", `${laneMost} writes of this client wait for one key`);
+      }
+      lane.waiting.push(request);
     }
     const result = new Promise<number | undefined>((resolve, reject) => {
       request.resolve = resolve;
       request.reject = reject;
     });
-    return this.#runner.waits.until(result, limits, (why) => leave(request, why));
+    return this.#runner.waits.until(result, limits, (why) =>
+      leave(request, why, lane?.batch.operation),
+    );
   }
 
   /** Writes that are waiting behind a running one. */
   get waiting(): number {
     let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.length;
+    for (const lane of this.#lanes.values()) count += lane.waiting.length;
     return count;
   }
 
@@ -69,26 +90,20 @@ export class WriteQueue {
     return new WriteBatch(this.#runner.operation(kind), requests);
   }
 
-  async #drain(
-    key: Key,
-    lane: WriteRequest[],
-    firstBatch: WriteBatch,
-    firstWork: Promise<void>,
-  ): Promise<void> {
-    let batch = firstBatch;
+  async #drain(key: Key, lane: Lane, firstWork: Promise<void>): Promise<void> {
     let work: void | Promise<void> = firstWork;
     for (;;) {
       try {
         await work;
-        batch.settle();
+        lane.batch.settle();
       } catch (error) {
-        lane.unshift(...fail(batch, error));
+        lane.waiting.unshift(...fail(lane.batch, error));
       }
-      const next = takeBatch(lane);
+      const next = takeBatch(lane.waiting);
       if (next.length === 0) break;
-      batch = this.#batch(next);
+      lane.batch = this.#batch(next);
       try {
-        work = this.#runner.execute(batch.operation, this.#protocol(key, batch));
+        work = this.#runner.execute(lane.batch.operation, this.#protocol(key, lane.batch));
       } catch (error) {
         work = Promise.reject(error);
       }
@@ -99,40 +114,48 @@ export class WriteQueue {
 
 /** Rejects the batch's callers; returns those who are to be tried again. */
 function fail(batch: WriteBatch, error: unknown): readonly WriteRequest[] {
+  const { operation } = batch;
   const staying = batch.requests.filter((request) => !request.gone);
-  // It was told to stop because one of its callers left; the others want to go on.
-  const wasTold = staying.length < batch.requests.length;
-  if (wasTold && isPdpmError(error) && batch.operation.outcome === "not-applied") return staying;
+  // It was stopped because some of its callers left; the others want to go on.
+  if (operation.wasTold && isPdpmError(error) && operation.outcome === "not-applied") {
+    operation.counters.operations -= staying.length;
+    return staying;
+  }
   for (const request of staying) request.reject(error);
   return [];
 }
 
 /** The next writes that can go together: puts up to a bound, or one delete. */
 function takeBatch(lane: WriteRequest[]): WriteRequest[] {
-  while (lane[0]?.gone) lane.shift();
-  const next: WriteRequest[] = [];
+    const next: WriteRequest[] = [];
   while (lane.length > 0 && next.length < batchMost) {
     const request = lane[0] as WriteRequest;
     if (request.value === undefined && next.length > 0) break;
     lane.shift();
-    if (request.gone) continue;
+    if (request.gone || request.left) continue;
     next.push(request);
     if (request.value === undefined) break;
   }
   return next;
 }
 
-/** A caller leaves early; what it is told holds from now on. */
-function leave(request: WriteRequest, why: PdpmError): PdpmError {
+/** A caller leaves early; what it is told holds from now on. `ahead`: what its write queued behind. */
+function leave(request: WriteRequest, why: PdpmError, ahead: Operation | undefined): PdpmError {
   const { batch } = request;
   if (batch === undefined) {
     request.gone = true;
-    return why;
+    return (ahead === undefined ? why : reasonFor(ahead, why)).withOutcome("not-applied");
   }
-  const reason = reasonFor(batch.operation, why);
-  if (reason.outcome === "unknown") return reason;
-  request.gone = true;
-  // Its value may already be part of what is being written, or nobody else is left: start over.
-  if (batch.isDecided || batch.requests.every(({ gone }) => gone)) batch.operation.tell(reason);
+  const { operation, requests } = batch;
+  const reason = reasonFor(operation, why);
+  if (reason.outcome === "unknown") {
+    request.left = true;
+    request.value = request.value?.slice();
+  } else {
+    request.gone = true;
+  }
+  // Nobody is left; or a value of one who is gone may already be part of what is being written.
+  const isIdle = requests.every(({ gone, left }) => gone || left);
+  if (isIdle || (request.gone && batch.isDecided)) operation.tell(reason);
   return reason;
 }

@@ -1,8 +1,12 @@
 // The self-test passes on this engine and finds out engines that are broken in plausible ways.
 
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "@pdpm/base";
+import { expect, test, vi } from "vitest";
 import { type AtomicOperations, requireAtomics, untrustedAtomics } from "./atomics-self-test.ts";
-import { systemLibc } from "./libc.ts";
+import { type Libc, systemLibc } from "./libc.ts";
+import { createRegionFile } from "./region-file.ts";
 
 test("this engine's atomics on mapped memory behave", () => {
   expect(() => requireAtomics(systemLibc())).not.toThrow();
@@ -58,4 +62,24 @@ test("an engine whose atomics do not behave is found out", () => {
   for (const [name, atomics] of Object.entries(broken)) {
     expect(untrustedAtomics(new ArrayBuffer(64), atomics), name).not.toBeNull();
   }
+});
+
+test("the first region that a process opens tests the atomics, on memory of its own", async () => {
+  const directory = mkdtempSync(join("/dev/shm", "pdpm-atomics-"));
+  await createRegionFile(directory, 4096);
+  const calls: string[] = [];
+  const libc = new Proxy(systemLibc(), {
+    get: (target, name) => {
+      calls.push(String(name));
+      return (target[name as keyof Libc] as () => unknown).bind(target);
+    },
+  });
+  // As in a process that has opened nothing yet.
+  vi.resetModules();
+  const { MappedRegion } = await import("./mapped-region.ts");
+  const regions = [1, 2].map(() => MappedRegion.open(directory, systemClock, { libc }));
+  expect(calls.filter((name) => name === "mapAnonymous")).toHaveLength(1);
+  expect(calls[0]).toBe("mapAnonymous");
+  for (const region of regions) await region.close();
+  rmSync(directory, { recursive: true });
 });

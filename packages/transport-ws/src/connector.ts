@@ -1,7 +1,8 @@
 // Keeps one client connected to one node: opens a link, and another one when it breaks.
 //
-// - One attempt at a time, each with a deadline, `prepare` included. After a failure the next one
-//   waits, bounded and jittered; a link that broke young counts as a failure, too.
+// - One attempt at a time, each with a deadline, `prepare` included. A link that broke is replaced at
+//   once, unless it broke young again; after an attempt that failed the next one waits. Waits are
+//   bounded and jittered.
 // - `onDown` is called exactly once for every link that was up and every attempt that failed.
 // - Waiting for the next attempt does not keep the process alive.
 
@@ -139,7 +140,7 @@ export class Connector {
     this.#lastError = failure;
     this.#failures += 1;
     this.#options.onDown(failure);
-    this.#retry();
+    this.#retry(false);
     return failure;
   }
 
@@ -151,14 +152,14 @@ export class Connector {
     this.#lastError = error;
     this.#failures = clock.now() - this.#upAt < backoff.mostMs ? this.#failures + 1 : 0;
     this.#options.onDown(error);
-    this.#retry();
+    this.#retry(this.#failures <= 1);
   }
 
-  #retry(): void {
+  #retry(atOnce: boolean): void {
     if (!this.#isRetrying || this.#closing.signal.aborted) return;
     // Nobody awaits such an attempt; its failure was dealt with when it failed.
     const start = (): void => void this.#start().catch(() => undefined);
-    if (this.#failures === 0) start();
+    if (atOnce) start();
     else {
       const { clock, prng, backoff } = this.#options;
       const ms = backoffMs(prng, this.#failures, backoff);

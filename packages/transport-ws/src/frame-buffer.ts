@@ -3,7 +3,7 @@
 
 import { assert } from "@pdpm/base";
 import { frameBytesMost, frameHeaderBytes } from "@pdpm/layout/frame";
-import { spareFramesMost } from "./limits.ts";
+import { batchBytes, spareFramesMost } from "./limits.ts";
 
 /** A frame being written: bytes up to `used` count. */
 export class FrameBuffer {
@@ -24,9 +24,9 @@ export class FrameBuffer {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  /** Bytes that still fit. */
-  get room(): number {
-    return this.bytes.length - this.used;
+  /** Whether `bytes` more go into this frame. What is larger than a batch goes alone. */
+  fits(bytes: number): boolean {
+    return this.used + bytes <= batchBytes;
   }
 }
 

@@ -10,7 +10,6 @@ import {
   pad,
   padded,
   partHeaderBytes,
-  partVerbsLimit,
   putFrameHeader,
   putPartHeader,
   putReplyHeader,
@@ -96,11 +95,10 @@ export class ReplyWriter {
   /** Room for a reply with `bytes` bytes behind its header; returns where the header stands. */
   #reserve(round: number, bytes: number): number {
     const needed = partHeaderBytes + replyHeaderBytes + padded(bytes);
-    if (this.#frame !== undefined && this.#frame.room < needed) this.flush();
+    if (this.#frame?.fits(needed) === false) this.flush();
     this.#frame ??= takeFrame(frameHeaderBytes + needed);
     const frame = this.#frame;
-    const isSamePart = frame.partVerbs > 0 && frame.partRound === round;
-    if (!isSamePart || frame.partVerbs === partVerbsLimit - 1) {
+    if (frame.partVerbs === 0 || frame.partRound !== round) {
       this.#endPart(frame);
       frame.partAt = frame.used;
       frame.partRound = round;

@@ -1,7 +1,7 @@
 // The rounds of one client that wait or are on their way to one node.
 //
-// - Rounds posted in one turn of the event loop leave together, in frames up to `frameBytesMost`.
-// - At most `windowBytes` are in flight, counted as request plus the largest possible reply; what is
+// - Rounds posted in one turn of the event loop leave together, in frames of about `batchBytes`.
+// - At most `inFlightBytesMost` are in flight, counted as request plus the largest possible reply; what is
 //   behind it waits, in order. A round larger than the window goes in parts.
 // - A verb counts as sent from the moment its frame is given to the socket: when the link breaks,
 //   what was sent and not answered is "unknown", what was not sent is "not-applied".
@@ -20,7 +20,6 @@ import {
   partHeaderBytes,
   partRound,
   partVerbs,
-  partVerbsLimit,
   putFrameHeader,
   putPartHeader,
   putSwapWords,
@@ -192,7 +191,7 @@ export class RoundWindow {
       if (this.#inFlightBytes > 0 && this.#inFlightBytes + cost > inFlightBytesMost) break;
       const bytes = verbFrameBytes(opcodeOf(post), bytesOf(post));
       const needed = count === 0 ? partHeaderBytes + bytes : bytes;
-      if (frame === undefined || frame.room < needed || count === partVerbsLimit - 1) {
+      if (frame === undefined || !frame.fits(needed)) {
         if (frame !== undefined) {
           this.#endPart(frame, round, partAt, count, true);
           this.#send(frame);

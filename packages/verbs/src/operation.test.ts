@@ -9,7 +9,7 @@ import { commitPoint, compareAndSwap, flush, type Post, read, write } from "./ro
 const bytes = new Uint8Array(8);
 
 function fresh(): Operation {
-  return new Operation(new OperationCounters());
+  return new Operation(new OperationCounters(), { post: () => [] });
 }
 
 function told(text = "enough"): PdpmError {

@@ -7,6 +7,7 @@
 import type { ErrorOutcome } from "@pdpm/base";
 import { assert, PdpmError } from "@pdpm/base";
 import type { OperationCounters } from "./counters.ts";
+import type { Fabric } from "./fabric.ts";
 import { type Post, type Replies, type Round, Verb } from "./round.ts";
 
 /** How long a caller waits for an operation. */
@@ -19,6 +20,8 @@ export interface Limits {
 /** State of one operation between its first round and its end. */
 export class Operation {
   readonly counters: OperationCounters;
+  /** What its rounds go through, to the end: an operation never changes to another fabric. */
+  readonly fabric: Fabric;
   /** Round trips so far (rounds with at least one verb). */
   roundTrips = 0;
   /** Whom it waits for, in words: a deadline then reports PDPM_BUSY with this text. */
@@ -30,8 +33,9 @@ export class Operation {
   #commitsPosted = 0;
   #commitsWithoutEffect = 0;
 
-  constructor(counters: OperationCounters) {
+  constructor(counters: OperationCounters, fabric: Fabric) {
     this.counters = counters;
+    this.fabric = fabric;
     counters.operations += 1;
   }
 
@@ -50,6 +54,11 @@ export class Operation {
     if (this.#told === undefined || this.#delivered || this.outcome === "unknown") return undefined;
     this.#delivered = true;
     return this.#told;
+  }
+
+  /** The protocol was told to stop, and had to. */
+  get wasTold(): boolean {
+    return this.#delivered;
   }
 
   /** Notes the commit points of a round that is about to be posted. */

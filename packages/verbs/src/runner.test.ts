@@ -126,7 +126,7 @@ describe("when replies are late", () => {
     expect(await endOf(work)).toBe("value done");
   });
 
-  test("a deadline before the commit point: told after the replies, cleaned up behind", async () => {
+  test("a deadline before the commit point: told after the replies, then cleaned up", async () => {
     const { fabric, runner } = setup();
     const log: string[] = [];
     const work = runner.run(runner.operation("put"), lockedWrite(log), { timeoutMs: 20 });
@@ -235,7 +235,7 @@ describe("when replies are late", () => {
     expect(fabric.posted.length).toBe(1);
   });
 
-  test("what runs is listed until it ended, and idle waits also for what starts meanwhile", async () => {
+  test("what runs is listed; idle waits also for what starts meanwhile", async () => {
     const { fabric, runner } = setup();
     function* one(): Protocol<void> {
       yield* round(read(0, 8));

@@ -19,7 +19,7 @@ import { throwIfAborted, Waits } from "./waits.ts";
 export class Runner {
   readonly counters: CounterTable;
   readonly waits: Waits;
-  readonly #fabric: Fabric;
+  #fabric: Fabric;
   readonly #running = new Map<Promise<unknown>, Operation>();
 
   constructor(fabric: Fabric, clock: Clock, counters: CounterTable = new CounterTable()) {
@@ -30,7 +30,12 @@ export class Runner {
 
   /** A fresh operation, counted under `kind`. */
   operation(kind: string): Operation {
-    return new Operation(this.counters.kind(kind));
+    return new Operation(this.counters.kind(kind), this.#fabric);
+  }
+
+  /** Operations that begin from now on go through `fabric`; those that run stay with theirs. */
+  switchTo(fabric: Fabric): void {
+    this.#fabric = fabric;
   }
 
   /**
@@ -114,7 +119,7 @@ export class Runner {
   #post(operation: Operation, round: Round): Replies | Promise<Replies> {
     operation.posting(round);
     if (operation.counters.count(round)) operation.roundTrips += 1;
-    return this.#fabric.post(round);
+    return operation.fabric.post(round);
   }
 }
 

@@ -1,4 +1,4 @@
-// A caller's wait ends with the work, at the deadline, or when the signal fires, and leaves nothing.
+// A caller's wait ends with the work, at the deadline or when the signal fires, and leaves nothing.
 
 import { type Clock, PdpmError, systemClock } from "@pdpm/base";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -48,7 +48,7 @@ test("a wait ends within 5 ms of its deadline, and not before", async () => {
   }
 });
 
-test("who leaves says what the caller is told, once; later news of the work is dropped", async () => {
+test("who leaves says once what the caller is told; later news is dropped", async () => {
   const waits = new Waits(systemClock);
   let fail: (error: Error) => void = () => {};
   const work = new Promise<never>((_, reject) => {

@@ -24,7 +24,9 @@ function abortError(signal: AbortSignal): PdpmError {
 /** The waits of one client. */
 export class Waits {
   readonly #clock: Clock;
-  readonly #waits = new Set<Wait>();
+  readonly #timed = new Set<Wait>();
+  /** One listener per signal, however many operations share it. */
+  readonly #signalled = new Map<AbortSignal, Set<Wait>>();
   #ticking = false;
 
   constructor(clock: Clock) {
@@ -35,54 +37,73 @@ export class Waits {
    * Settles as `work` does, or rejects at the deadline or abort with what `leave` makes of the
    * reason. `work` goes on; what it says afterwards is dropped, for its caller has left.
    */
-  until<T>(
-    work: Promise<T>,
-    limits: Limits,
-    leave: (why: PdpmError) => PdpmError,
-  ): Promise<T> {
+  until<T>(work: Promise<T>, limits: Limits, leave: (why: PdpmError) => PdpmError): Promise<T> {
     const { timeoutMs, signal } = limits;
     if (timeoutMs === undefined && signal === undefined) return work;
     return new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => wait.end(abortError(signal as AbortSignal));
       const wait: Wait = {
         deadlineAt: timeoutMs === undefined ? Infinity : this.#clock.now() + timeoutMs,
         end: (why) => {
-          finish();
+          this.#forget(wait, signal);
           reject(leave(why));
         },
       };
-      const finish = (): void => {
-        this.#waits.delete(wait);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      signal?.addEventListener("abort", onAbort);
-      this.#waits.add(wait);
+      if (timeoutMs !== undefined) this.#timed.add(wait);
+      if (signal !== undefined) this.#listen(signal, wait);
       this.#tick();
       work.then(
         (value) => {
-          finish();
+          this.#forget(wait, signal);
           resolve(value);
         },
         (error: unknown) => {
-          finish();
+          this.#forget(wait, signal);
           reject(error);
         },
       );
     });
   }
 
+  #listen(signal: AbortSignal, wait: Wait): void {
+    const waits = this.#signalled.get(signal);
+    if (waits !== undefined) {
+      waits.add(wait);
+      return;
+    }
+    this.#signalled.set(signal, new Set([wait]));
+    signal.addEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (event: Event): void => {
+    const signal = event.target as AbortSignal;
+    for (const wait of this.#signalled.get(signal) ?? []) wait.end(abortError(signal));
+  };
+
+  #forget(wait: Wait, signal: AbortSignal | undefined): void {
+    this.#timed.delete(wait);
+    if (signal === undefined) return;
+    const waits = this.#signalled.get(signal);
+    waits?.delete(wait);
+    if (waits?.size !== 0) return;
+    this.#signalled.delete(signal);
+    signal.removeEventListener("abort", this.#onAbort);
+  }
+
   #tick(): void {
-    if (this.#ticking || this.#waits.size === 0) return;
+    if (this.#ticking || this.#timed.size === 0) return;
     this.#ticking = true;
     this.#clock.after(tickMs, () => {
       this.#ticking = false;
-      const now = this.#clock.now();
-      for (const wait of this.#waits) {
-        if (wait.deadlineAt <= now) {
-          wait.end(new PdpmError("PDPM_TIMEOUT", "the deadline passed"));
+      try {
+        const now = this.#clock.now();
+        for (const wait of this.#timed) {
+          if (wait.deadlineAt <= now) {
+            wait.end(new PdpmError("PDPM_TIMEOUT", "the deadline passed"));
+          }
         }
+      } finally {
+        this.#tick();
       }
-      this.#tick();
     });
   }
 }

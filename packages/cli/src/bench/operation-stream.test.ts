@@ -28,13 +28,13 @@ function recordsOf(operation: WorkloadOperation): readonly number[] {
 const names = Object.keys(workloads) as WorkloadName[];
 
 test.each(names)("workload %s has its mix, and keys of at most 24 bytes", (name) => {
-  const draws = 20_000;
+  const draws = 6000;
   const counts = new Map<OperationName, number>();
   for (const operation of take(name, draws)) {
     counts.set(operation.op, (counts.get(operation.op) ?? 0) + 1);
     const keys = operation.op === "batch" ? operation.keys : [operation.key];
-    expect(keys).toEqual(recordsOf(operation).map(recordKey));
-    for (const key of keys) expect(Buffer.byteLength(key)).toBeLessThanOrEqual(24);
+    const right = recordsOf(operation).every((record, i) => keys[i] === recordKey(record));
+    if (!right || keys.some((key) => Buffer.byteLength(key) > 24)) expect.fail(keys.join());
   }
   const { mix } = workloads[name];
   expect([...counts.keys()].sort()).toEqual(Object.keys(mix).sort());
@@ -69,19 +69,18 @@ test.each(["d", "e"] as const)("a client of workload %s reads only what exists",
   const options = { client: 1, clientCount: 3, recordCount: 100, unsettledCount: 4 };
   const mine: number[] = [];
   let newest = 0;
-  for (const operation of take(name, 20_000, options)) {
+  for (const operation of take(name, 10_000, options)) {
     const [record = -1] = recordsOf(operation);
     if (operation.op === "insert") {
       mine.push(record);
       continue;
     }
     if (record < 100) continue;
-    const index = mine.indexOf(record);
-    expect(index).toBeGreaterThanOrEqual(0);
-    expect(index).toBeLessThan(mine.length - 4);
+    const index = (record - 101) / 3;
+    if (mine[index] !== record || index >= mine.length - 4) expect.fail(`read ${record}`);
     if (index === mine.length - 5) newest += 1;
   }
-  expect(newest).toBeGreaterThan(name === "d" ? 1000 : 0);
+  expect(newest).toBeGreaterThan(name === "d" ? 500 : 0);
 });
 
 test("a scan reads from one record to a hundred", () => {
@@ -93,7 +92,7 @@ test("a scan reads from one record to a hundred", () => {
 
 test("replay appends under growing ids into a ring, and draws its batches evenly", () => {
   const options = { client: 2, clientCount: 4, recordCount: 64 };
-  const operations = take("replay", 10_000, options);
+  const operations = take("replay", 3000, options);
   let last = 62;
   const drawn = new Array<number>(64).fill(0);
   for (const operation of operations) {

@@ -82,7 +82,7 @@ export class Latencies {
       p90Nanoseconds: histogram.getValueAtPercentile(90),
       p99Nanoseconds: histogram.getValueAtPercentile(99),
       p999Nanoseconds: histogram.getValueAtPercentile(99.9),
-      maxNanoseconds: histogram.maxValue,
+      maxNanoseconds: histogram.getValueAtPercentile(100),
     };
   }
 

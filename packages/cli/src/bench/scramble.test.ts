@@ -20,8 +20,8 @@ test("the hash is FNV-1a", () => {
 
 test("keys are user and 16 digits, all different", () => {
   const keys = new Set<string>();
-  for (let record = 0; record < 300_000; record += 1) keys.add(recordKey(record));
-  expect(keys.size).toBe(300_000);
+  for (let record = 0; record < 100_000; record += 1) keys.add(recordKey(record));
+  expect(keys.size).toBe(100_000);
   for (const key of keys) if (!/^user\d{16}$/.test(key)) expect.fail(key);
   expect(recordKey(recordNumberMax)).toMatch(/^user\d{16}$/);
 });

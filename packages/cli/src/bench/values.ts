@@ -9,7 +9,7 @@
 //
 // Why a changed byte is always noticed. In the text: the hash multiplies by an odd number modulo 2^28,
 // so texts of one length that differ in one byte differ in their hash. In the 0x00: the text would have
-// to go on, but no byte of the hash is a digit. In hash and fill: they are compared byte by byte.
+// to go on, but no byte of the hash is a digit. In hash and fill: all bytes are compared.
 
 import { PdpmError } from "@pdpm/base";
 
@@ -42,22 +42,45 @@ function mix(value: number): number {
   return mixed ^ (mixed >>> 15);
 }
 
-/** The hash of the text at the start of `bytes`. */
-function hashText(bytes: Uint8Array, textBytes: number): number {
+function hashText(text: string): number {
   let hash = 0x1c9dc5;
-  for (let i = 0; i < textBytes; i += 1)
-    hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x1000193) & hashMask;
+  for (let i = 0; i < text.length; i += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x1000193) & hashMask;
+  }
   return hash;
 }
 
-/** The words are a, a + b, a + 2b, ...; b is odd, so they repeat only after 2^32 of them. */
-function fillSeeds(hash: number, textBytes: number): readonly [number, number] {
-  const first = mix(hash ^ (textBytes << 28));
-  return [first, mix(first + 0x9e3779b9) | 1];
+// Values are made here and then copied or compared by one native call: a view of words over the target
+// would cost as much to make (100 ns) as it takes to fill 1 KiB. As large as the largest value so far.
+let scratch = Buffer.alloc(4096);
+let scratchWords = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length / 4);
+
+function growScratch(bytes: number): void {
+  const words = new Int32Array(2 ** Math.ceil(Math.log2(bytes / 4)));
+  scratchWords = words;
+  scratch = Buffer.from(words.buffer);
 }
 
-function hashByte(hash: number, index: number): number {
-  return 0x80 | ((hash >>> (7 * index)) & 0x7f);
+/** Fills the scratch from its start. `| 0` keeps the sums in integers: five times as fast (measured). */
+function fillWords(words: Int32Array, count: number, first: number, step: number): void {
+  const added = step | 0;
+  let word = first | 0;
+  for (let i = 0; i < count; i += 1) {
+    words[i] = word;
+    word = (word + added) | 0;
+  }
+}
+
+/** Makes the value of `text` in the scratch. */
+function render(text: string, bytes: number): void {
+  if (bytes > scratch.length) growScratch(bytes);
+  const hash = hashText(text);
+  fillWords(scratchWords, (bytes + 3) >>> 2, mix(hash), mix(hash + 0x9e3779b9) | 1);
+  for (let i = 0; i < text.length; i += 1) scratch[i] = text.charCodeAt(i);
+  scratch[text.length] = 0;
+  for (let i = 0; i < hashBytes; i += 1) {
+    scratch[text.length + 1 + i] = 0x80 | ((hash >>> (7 * i)) & 0x7f);
+  }
 }
 
 /**
@@ -74,29 +97,8 @@ export function fillValue(target: Uint8Array, client: number, sequence: number):
       `a value of ${target.length} bytes cannot hold the identity ${text}: it takes ${least} bytes`,
     );
   }
-  for (let i = 0; i < text.length; i += 1) target[i] = text.charCodeAt(i);
-  const hash = hashText(target, text.length);
-  const [first, step] = fillSeeds(hash, text.length);
-  // The header is written last: the words start at offset 0, below it.
-  const words = target.length >>> 2;
-  let word = first;
-  if (target.byteOffset % 4 === 0) {
-    const view = new Int32Array(target.buffer, target.byteOffset, words);
-    for (let i = 0; i < words; i += 1) {
-      view[i] = word;
-      word = (word + step) | 0;
-    }
-  } else {
-    const view = new DataView(target.buffer, target.byteOffset, words * 4);
-    for (let i = 0; i < words; i += 1) {
-      view.setInt32(4 * i, word, true);
-      word = (word + step) | 0;
-    }
-  }
-  for (let i = 4 * words; i < target.length; i += 1) target[i] = word >>> (8 * (i % 4));
-  for (let i = 0; i < text.length; i += 1) target[i] = text.charCodeAt(i);
-  target[text.length] = 0;
-  for (let i = 0; i < hashBytes; i += 1) target[text.length + 1 + i] = hashByte(hash, i);
+  render(text, target.length);
+  scratch.copy(target, 0, 0, target.length);
 }
 
 /**
@@ -105,7 +107,8 @@ export function fillValue(target: Uint8Array, client: number, sequence: number):
  * @throws PDPM_INVALID_ARGUMENT if that is smaller than `valueBytesMin`.
  */
 export function makeValue(client: number, sequence: number, bytes: number): Uint8Array {
-  const value = new Uint8Array(bytes);
+  // Not zeroed first: all of it is written.
+  const value = Buffer.allocUnsafe(bytes);
   fillValue(value, client, sequence);
   return value;
 }
@@ -117,58 +120,24 @@ function parseNumber(bytes: Uint8Array, from: number, stop: number): number {
     const byte = bytes[i] ?? 0;
     if (byte === stop) {
       const leadingZero = bytes[from] === digit0 && i > from + 1;
-      return i === from || leadingZero || !Number.isSafeInteger(value) ? -1 : value;
+      return i === from || leadingZero ? -1 : value;
     }
     if (byte < digit0 || byte > digit0 + 9) return -1;
-    value = value * 10 + byte - digit0;
+    value = value * 10 + (byte - digit0);
     if (value > Number.MAX_SAFE_INTEGER) return -1;
   }
   return -1;
-}
-
-/** Whether the words from offset `from` on are those of the fill. */
-function hasFill(bytes: Uint8Array, from: number, first: number, step: number): boolean {
-  const start = Math.min(bytes.length, (from + 3) & ~3);
-  for (let i = from; i < start; i += 1) {
-    const word = (first + Math.imul(step, i >>> 2)) >>> (8 * (i % 4));
-    if (bytes[i] !== (word & 0xff)) return false;
-  }
-  const words = bytes.length >>> 2;
-  let word = (first + Math.imul(step, start >>> 2)) | 0;
-  const index = start >>> 2;
-  if (bytes.byteOffset % 4 === 0) {
-    const view = new Int32Array(bytes.buffer, bytes.byteOffset, words);
-    for (let i = index; i < words; i += 1) {
-      if (view[i] !== word) return false;
-      word = (word + step) | 0;
-    }
-  } else {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, words * 4);
-    for (let i = index; i < words; i += 1) {
-      if (view.getInt32(4 * i, true) !== word) return false;
-      word = (word + step) | 0;
-    }
-  }
-  for (let i = Math.max(start, 4 * words); i < bytes.length; i += 1) {
-    if (bytes[i] !== ((word >>> (8 * (i % 4))) & 0xff)) return false;
-  }
-  return true;
 }
 
 /** Who wrote these bytes, or null if any of them is not as its writer left it. */
 export function readValue(bytes: Uint8Array): ValueIdentity | null {
   const client = parseNumber(bytes, 0, colon);
   if (client < 0) return null;
-  const middle = bytes.indexOf(colon);
-  const sequence = parseNumber(bytes, middle + 1, 0);
+  const sequence = parseNumber(bytes, `${client}:`.length, 0);
   if (sequence < 0) return null;
-  const textBytes = bytes.indexOf(0, middle);
-  const hash = hashText(bytes, textBytes);
-  const fill = textBytes + 1 + hashBytes;
-  if (fill > bytes.length) return null;
-  for (let i = 0; i < hashBytes; i += 1) {
-    if (bytes[textBytes + 1 + i] !== hashByte(hash, i)) return null;
-  }
-  const [first, step] = fillSeeds(hash, textBytes);
-  return hasFill(bytes, fill, first, step) ? { client, sequence } : null;
+  const identity = { client, sequence };
+  const text = formatIdentity(identity);
+  if (bytes.length < text.length + 1 + hashBytes) return null;
+  render(text, bytes.length);
+  return scratch.compare(bytes, 0, bytes.length, 0, bytes.length) === 0 ? identity : null;
 }

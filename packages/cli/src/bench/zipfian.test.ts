@@ -53,7 +53,8 @@ test("with theta 0.99 the popular ranks are as popular as Zipf's law says", () =
   const total = zeta(count, theta);
   const share = (to: number) => counts.slice(0, to).reduce((sum, one) => sum + one, 0) / draws;
   for (const to of [1, 2, 10, 100, 1000, 5000]) {
-    expect(share(to) / (zeta(to, theta) / total)).toBeCloseTo(1, to < 10 ? 1 : 1.3);
+    // The approximation is known to be a few percent off between the third and the hundredth rank.
+    expect(Math.abs((share(to) * total) / zeta(to, theta) - 1)).toBeLessThan(0.06);
   }
   expect(share(10_000)).toBe(1);
 });
@@ -74,23 +75,25 @@ test("grown step by step, at once or at creation, the ranks are the same", () =>
   const atOnce = new Zipfian(new Prng("grow"), 900, 0.99);
   atOnce.grow(5000);
   const created = new Zipfian(new Prng("grow"), 5000, 0.99);
-  for (let i = 0; i < 10_000; i += 1) {
-    const rank = created.next();
-    expect(atOnce.next()).toBe(rank);
-    expect(stepwise.next()).toBe(rank);
-  }
+  const draw = (zipfian: Zipfian) => Array.from({ length: 10_000 }, () => zipfian.next());
+  const ranks = draw(created);
+  expect(draw(atOnce)).toEqual(ranks);
+  expect(draw(stepwise)).toEqual(ranks);
 });
 
-test("ten million ranks are ready at once, and none is out of range", () => {
-  const count = 10_000_000;
+test("ten thousand million ranks are ready at once, and none is out of range", () => {
+  const count = 10_000_000_000;
   const zipfian = new Zipfian(new Prng("large"), count, 0.99);
-  let first = 0;
-  for (let i = 0; i < 200_000; i += 1) {
+  const draws = 200_000;
+  let [first, outside] = [0, 0];
+  for (let i = 0; i < draws; i += 1) {
     const rank = zipfian.next();
-    expect(Number.isInteger(rank) && rank >= 0 && rank < count).toBe(true);
+    if (!Number.isInteger(rank) || rank < 0 || rank >= count) outside += 1;
     if (rank === 0) first += 1;
   }
-  expect(first / 200_000).toBeCloseTo(1 / zeta(count, 0.99), 3);
+  expect(outside).toBe(0);
+  // The sum that YCSB's ScrambledZipfianGenerator has as its constant.
+  expect(first / draws).toBeCloseTo(1 / 26.46902820178302, 2.5);
 });
 
 test("a skew of 1 and an empty range are refused", () => {

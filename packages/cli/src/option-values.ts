@@ -11,7 +11,7 @@ export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): Pa
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Give a whole number, ${range}.`);
+    throw new InvalidArgumentError(`give a whole number, ${range}`);
   };
 }
 
@@ -21,35 +21,32 @@ export function decimal(least: number, most: number = Number.POSITIVE_INFINITY):
   return (text) => {
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Give a number, ${range}.`);
+    throw new InvalidArgumentError(`give a number, ${range}`);
   };
 }
 
-const units: Readonly<Record<string, number>> = { "": 1, k: 1, m: 2, g: 3, t: 4 };
+const powers: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 
 /** A size in bytes: 4194304, 4MiB or 4M (powers of 1024), 4MB (powers of 1000). */
 export function bytes(text: string): number {
-  const [, number, unit = "", base] = /^(\d+)\s*([kmgt]?)(ib|b)?$/i.exec(text) ?? [];
-  const isDecimal = base?.toLowerCase() === "b" && unit !== "";
-  const power = unit === "" ? 0 : (units[unit.toLowerCase()] ?? 0);
-  const value = Number(number) * (isDecimal ? 1000 : 1024) ** power;
-  if (number !== undefined && !(unit === "" && base?.toLowerCase() === "ib")) {
-    if (Number.isSafeInteger(value)) return value;
-  }
-  throw new InvalidArgumentError("Give bytes, like 67108864, 64MiB or 64MB.");
+  const [, number, unit = "", base = ""] = /^(\d+)(?:([kmgt])(ib|b)?|b)?$/i.exec(text) ?? [];
+  const kilo = base.toLowerCase() === "b" ? 1000 : 1024;
+  const value = Number(number) * kilo ** (powers[unit.toLowerCase()] ?? 0);
+  if (Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("give bytes, like 67108864, 64MiB or 64MB");
 }
 
 /** One of these words. */
 export function oneOf(...words: readonly string[]): (text: string) => string {
   return (text) => {
     if (words.includes(text)) return text;
-    throw new InvalidArgumentError(`Choose one of ${words.join(", ")}.`);
+    throw new InvalidArgumentError(`choose one of ${words.join(", ")}`);
   };
 }
 
 /** A word that later versions take and this one does not. */
 export function notYet(what: string): (text: string) => never {
   return () => {
-    throw new InvalidArgumentError(`${what} comes with a later version.`);
+    throw new InvalidArgumentError(`${what} comes with a later version`);
   };
 }

@@ -1,0 +1,71 @@
+// `pdpm check HISTORY`: whether a recorded history is linearizable. 0: it is; 6: it is not; 1: the
+// file is no history, or the search gave up before it found an order or a contradiction.
+
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { PdpmError } from "@pdpm/base";
+import {
+  type CheckResult,
+  checkLinearizability,
+  isBadLine,
+  type Operation,
+  parseHeader,
+  parseOperation,
+} from "@pdpm/checker";
+import { whole } from "../option-values.ts";
+import { notice, writeJson, writeLine } from "../output.ts";
+import { exitCodes, type Verb } from "../verb.ts";
+
+/** Bad lines that are shown. */
+const badLinesShown = 10;
+
+/** See the head of this file. */
+export const verb: Verb = {
+  define(command) {
+    const text = "how many configurations the search may try on one key (1000000)";
+    command.option("--configurations <N>", text, whole(1));
+  },
+  examples: `  $ pdpm bench --workload a --clients 4 --seconds 5 --history run.jsonl
+  $ pdpm check run.jsonl
+`,
+  async run({ args, options }) {
+    const operations = await readHistory(args[0] ?? "");
+    const configurationCountMax = options["configurations"] as number | undefined;
+    const limits = configurationCountMax === undefined ? {} : { configurationCountMax };
+    const result = checkLinearizability(operations, limits);
+    if (options["json"] === true) await writeJson(result);
+    else for (const line of linesOf(result)) await writeLine(line);
+    if (result.ok) return exitCodes.ok;
+    return result.undecided ? exitCodes.failed : exitCodes.integrity;
+  },
+};
+
+/** Reads a history file. @throws PDPM_CORRUPT when a line is not what it must be */
+async function readHistory(path: string): Promise<Operation[]> {
+  const operations: Operation[] = [];
+  let lineNumber = 0;
+  let badCount = 0;
+  const lines = createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+  for await (const line of lines) {
+    lineNumber += 1;
+    if (lineNumber > 1 && line.trim() === "") continue;
+    const read = lineNumber === 1 ? parseHeader(line) : parseOperation(line, lineNumber);
+    if (isBadLine(read)) {
+      badCount += 1;
+      if (badCount <= badLinesShown) notice(`${path}:${read.lineNumber}: ${read.reason}`);
+      if (lineNumber === 1) break;
+    } else if ("op" in read) operations.push(read as Operation);
+  }
+  if (lineNumber > 0 && badCount === 0) return operations;
+  const text = lineNumber === 0 ? "is empty" : `has ${badCount} lines that cannot be read`;
+  throw new PdpmError("PDPM_CORRUPT", `${path} ${text}; nothing was checked`);
+}
+
+function linesOf(result: CheckResult): string[] {
+  if (result.ok) return [`linearizable: ${result.operations} operations on ${result.keys} keys`];
+  const what = result.undecided ? "undecided" : "not linearizable";
+  return [
+    `${what}: key ${JSON.stringify(result.key)}: ${result.reason}`,
+    ...result.operations.map((operation) => `  ${JSON.stringify(operation)}`),
+  ];
+}

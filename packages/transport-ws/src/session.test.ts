@@ -1,0 +1,463 @@
+// The server half against clients that behave badly, or die: raw sockets that send what they like.
+
+import { once } from "node:events";
+import { connect as connectSocket } from "node:net";
+import {
+  encodeControl,
+  FrameKind,
+  frameHeaderBytes,
+  frameNumber,
+  invalidReplyFrame,
+  messageBytesMost,
+  Opcode,
+  partHeaderBytes,
+  partRound,
+  partVerbs,
+  putFrameHeader,
+  putPartHeader,
+  putSwapWords,
+  putVerbHeader,
+  replyBytes,
+  replyCode,
+  replyHeaderBytes,
+  verbFrameBytes,
+  verbHeaderBytes,
+} from "@pdpm/layout/frame";
+import { ArrayMemory, type Memory } from "@pdpm/verbs";
+import { afterEach, expect, test, vi } from "vitest";
+import { WebSocket } from "ws";
+import { SlowMemory, TestClock, TestService } from "./contract-service.ts";
+import { askedBytesMost } from "./limits.ts";
+import { type MemoryServer, type MemoryServerOptions, serveMemory } from "./memory-server.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function serve(
+  memory: Memory,
+  options: Partial<MemoryServerOptions> = {},
+): Promise<{ server: MemoryServer; service: TestService }> {
+  const service = new TestService(memory);
+  const server = await serveMemory({ service, host: "127.0.0.1", port: 0, ...options });
+  ends.push(() => server.close());
+  return { server, service };
+}
+
+interface Verb {
+  readonly opcode: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly fill?: number;
+  readonly words?: readonly [bigint, bigint];
+}
+
+const reads = (offset: number, bytes: number): Verb => ({ opcode: Opcode.read, offset, bytes });
+const flushes = (offset: number, bytes: number): Verb => ({ opcode: Opcode.flush, offset, bytes });
+const writes = (offset: number, bytes: number, fill: number): Verb => ({
+  opcode: Opcode.write,
+  offset,
+  bytes,
+  fill,
+});
+const swaps = (offset: number, expected: bigint, desired: bigint): Verb => ({
+  opcode: Opcode.compareAndSwap,
+  offset,
+  bytes: 8,
+  words: [expected, desired],
+});
+
+/** A frame of rounds: `[round, verbs, more]` each. */
+function frameOf(...parts: readonly (readonly [number, readonly Verb[], boolean?])[]): Uint8Array {
+  const sizes = parts.map(([, verbs]) =>
+    verbs.reduce((sum, { opcode, bytes }) => sum + verbFrameBytes(opcode, bytes), partHeaderBytes),
+  );
+  const frame = new Uint8Array(sizes.reduce((sum, size) => sum + size, frameHeaderBytes));
+  const view = new DataView(frame.buffer);
+  putFrameHeader(view, FrameKind.rounds, parts.length);
+  let at: number = frameHeaderBytes;
+  for (const [round, verbs, more] of parts) {
+    putPartHeader(view, at, round, verbs.length, more === true);
+    at += partHeaderBytes;
+    for (const { opcode, offset, bytes, fill, words } of verbs) {
+      putVerbHeader(view, at, opcode, bytes, offset);
+      if (fill !== undefined) frame.fill(fill, at + verbHeaderBytes, at + verbHeaderBytes + bytes);
+      if (words !== undefined) putSwapWords(view, at, ...words);
+      at += verbFrameBytes(opcode, bytes);
+    }
+  }
+  return frame;
+}
+
+/** A client that sends what it is told to, and notes what comes. */
+class RawClient {
+  readonly socket: WebSocket;
+  /** `round: reply, reply` for every part that came; a value as its first byte and length. */
+  readonly replies: string[] = [];
+  readonly closed: Promise<string>;
+  #call = 0;
+
+  constructor(url: string, options: object = {}) {
+    this.socket = new WebSocket(url, { perMessageDeflate: false, ...options });
+    this.socket.on("error", () => undefined);
+    this.closed = once(this.socket, "close").then(([code, reason]) => `${code} ${reason}`);
+    this.socket.on("message", (message: Buffer) => this.#note(message));
+    ends.push(() => this.socket.terminate());
+  }
+
+  async hello(): Promise<void> {
+    await once(this.socket, "open");
+    await this.call("hello", { protocol: 1, credential: "" });
+  }
+
+  async admit(id?: number): Promise<void> {
+    await this.hello();
+    await this.call("admit", id === undefined ? {} : { id });
+  }
+
+  async call(operation: "hello" | "admit" | "fence", body: object): Promise<void> {
+    this.#call += 1;
+    const answer = once(this.socket, "message");
+    this.socket.send(encodeControl(FrameKind.call, operation, this.#call, body));
+    const [message] = (await answer) as [Buffer];
+    expect(message[2], message.toString("utf8", 8)).toBe(0);
+  }
+
+  send(...parts: readonly (readonly [number, readonly Verb[], boolean?])[]): void {
+    this.socket.send(frameOf(...parts));
+  }
+
+  #note(message: Buffer): void {
+    const view = new DataView(message.buffer, message.byteOffset, message.length);
+    if (message[0] !== FrameKind.replies) return;
+    expect(invalidReplyFrame(view)).toBeNull();
+    let at: number = frameHeaderBytes;
+    for (let part = 0; part < frameNumber(view); part += 1) {
+      const round = partRound(view, at);
+      const count = partVerbs(view, at);
+      at += partHeaderBytes;
+      const notes: string[] = [];
+      for (let reply = 0; reply < count; reply += 1) {
+        const bytes = replyBytes(view, at);
+        const start = at + replyHeaderBytes;
+        notes.push(replyCode(view, at) ?? (bytes === 0 ? "done" : `${message[start]}x${bytes}`));
+        at = start + bytes + ((8 - (bytes % 8)) % 8);
+      }
+      this.replies.push(`${round}: ${notes.join(" ")}`);
+    }
+  }
+}
+
+async function admitted(url: string, id?: number): Promise<RawClient> {
+  const client = new RawClient(url);
+  await client.admit(id);
+  return client;
+}
+
+function isZero(memory: ArrayMemory): boolean {
+  const bytes = new Uint8Array(memory.sizeBytes);
+  memory.read(0, bytes);
+  return bytes.every((byte) => byte === 0);
+}
+
+test("a malformed frame ends the connection with 1002 and a reason, and nothing of it is applied", async () => {
+  const memory = new ArrayMemory(4096);
+  const { server } = await serve(memory);
+  const good = frameOf([1, [writes(0, 64, 0xff)]]);
+  const cases: [string, Uint8Array | string][] = [
+    ["text", "hello"],
+    ["an empty message", new Uint8Array(0)],
+    ["an unknown kind", new Uint8Array(16).fill(9)],
+    ["a frame of replies", frameOf([1, [writes(0, 64, 0xff)]]).fill(2, 0, 1)],
+    ["bytes behind the frame", Buffer.concat([good, new Uint8Array(8)])],
+    ["cut", good.subarray(0, good.length - 8)],
+    ["cut inside a word", good.subarray(0, good.length - 1)],
+    [
+      "an unknown opcode behind a good round",
+      spoil(
+        [
+          [1, [writes(0, 64, 1)]],
+          [2, [reads(0, 8)]],
+        ],
+        9,
+      ),
+    ],
+    [
+      "a length beyond the frame",
+      spoil(
+        [
+          [1, [writes(0, 64, 1)]],
+          [2, [reads(0, 8)]],
+        ],
+        2,
+      ),
+    ],
+  ];
+  for (const [name, frame] of cases) {
+    const client = await admitted(server.url);
+    client.socket.send(frame);
+    expect(await client.closed, name).toMatch(/^1002 (malformed frame: .+|a text)/);
+    expect(isZero(memory), name).toBe(true);
+  }
+});
+
+/** A frame whose last verb, a read, has another opcode. */
+function spoil(parts: [number, Verb[]][], opcode: number): Uint8Array {
+  const frame = frameOf(...parts);
+  frame[frame.length - verbHeaderBytes] = opcode;
+  // For a write: a length that the frame does not hold.
+  if (opcode === Opcode.write) frame[frame.length - verbHeaderBytes + 6] = 1;
+  return frame;
+}
+
+test("rounds must be numbered one after the other, so a frame that comes twice is applied once", async () => {
+  const memory = new ArrayMemory(4096);
+  const { server, service } = await serve(memory);
+  const client = await admitted(server.url);
+  const frame = frameOf([1, [swaps(0, 0n, 1n)]]);
+  client.socket.send(frame);
+  client.socket.send(frame);
+  expect(await client.closed).toBe("1002 malformed frame: round 1 instead of 2");
+  expect(service.applied.swaps).toBe(1);
+  const other = await admitted(server.url);
+  other.send([1, [writes(0, 8, 7)]], [3, [writes(0, 8, 8)]]);
+  expect(await other.closed).toBe("1002 malformed frame: round 3 instead of 2");
+  expect(service.applied.writes).toBe(0);
+});
+
+test("hello comes first, and verbs need an admitted client id", async () => {
+  const memory = new ArrayMemory(4096);
+  const { server } = await serve(memory);
+  const early = new RawClient(server.url);
+  await once(early.socket, "open");
+  early.socket.send(encodeControl(FrameKind.call, "stats", 1, {}));
+  expect(await early.closed).toBe("1008 hello comes first");
+  const nobody = new RawClient(server.url);
+  await nobody.hello();
+  nobody.send([1, [writes(0, 8, 1)]]);
+  expect(await nobody.closed).toBe("1008 verbs need an admitted client id");
+  const stranger = new RawClient(server.url);
+  await once(stranger.socket, "open");
+  stranger.send([1, [writes(0, 8, 1)]]);
+  expect(await stranger.closed).toBe("1008 verbs need an admitted client id");
+  expect(isZero(memory)).toBe(true);
+});
+
+test("a message larger than a frame may be ends the connection with 1009", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const client = await admitted(server.url);
+  client.socket.send(new Uint8Array(messageBytesMost + 1));
+  expect(await client.closed).toMatch(/^1009/);
+});
+
+test("a message in many fragments ends the connection", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const client = await admitted(server.url);
+  for (let i = 0; i < 40; i += 1) client.socket.send(new Uint8Array(8), { fin: false });
+  expect(await client.closed).toMatch(/^1008/);
+});
+
+test("who asks for more at once than a connection may hold is cut off before a byte moves", async () => {
+  const memory = new ArrayMemory(2 ** 21);
+  const { server, service } = await serve(memory);
+  const client = await admitted(server.url);
+  const count = askedBytesMost / 2 ** 20 + 1;
+  client.send([1, Array.from({ length: count }, () => reads(0, 2 ** 20))]);
+  expect(await client.closed).toMatch(/^1008 \d+ bytes asked for at once/);
+  expect(service.applied.reads).toBe(0);
+});
+
+test("a client that never reads is cut off when it is owed too much", async () => {
+  const { server } = await serve(new ArrayMemory(2 ** 21));
+  const client = await admitted(server.url);
+  client.socket.pause();
+  let isClosed = false;
+  void client.closed.then(() => {
+    isClosed = true;
+  });
+  for (let round = 1; round <= 200 && !isClosed; round += 1) {
+    client.send([round, [reads(0, 2 ** 20)]]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  client.socket.resume();
+  expect(await client.closed).toMatch(/^(1008|1006)/);
+});
+
+test("flushes that wait are owed, too: their number is bounded", async () => {
+  const memory = new SlowMemory(4096);
+  const { server } = await serve(memory);
+  const client = await admitted(server.url);
+  const batch = 4000;
+  let round = 1;
+  for (let frame = 0; frame < 40; frame += 1) {
+    const parts: [number, Verb[]][] = [];
+    for (let i = 0; i < batch; i += 1, round += 1) parts.push([round, [flushes(0, 8)]]);
+    client.send(...parts);
+  }
+  expect(await client.closed).toMatch(/^1008 \d+ bytes asked for at once/);
+  expect(memory.flushes).toBeLessThan(askedBytesMost / 200);
+  memory.release();
+});
+
+test("an Origin is refused before there is a WebSocket, and plain http is told what this is", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const page = new WebSocket(server.url, { origin: "http://evil.example" });
+  const [error] = await once(page, "error");
+  expect(String(error)).toMatch("403");
+  const response = await fetch(server.url.replace("ws:", "http:"));
+  expect(response.status).toBe(426);
+});
+
+test("connections are counted, and one too many is refused", async () => {
+  const { server } = await serve(new ArrayMemory(4096), { connectionsMost: 2 });
+  const one = await admitted(server.url);
+  await admitted(server.url);
+  expect(server.connections).toBe(2);
+  const third = new WebSocket(server.url);
+  const [error] = await once(third, "error");
+  expect(String(error)).toMatch("503");
+  one.socket.close();
+  await one.closed;
+  await vi.waitFor(() => expect(server.connections).toBe(1));
+  await admitted(server.url);
+});
+
+test("a connection that says no hello in time is ended", async () => {
+  const clock = new TestClock();
+  const { server } = await serve(new ArrayMemory(4096), { clock, handshakeTimeoutMs: 5000 });
+  const silent = new RawClient(server.url);
+  const known = new RawClient(server.url);
+  await Promise.all([once(silent.socket, "open"), known.hello()]);
+  clock.advance(5000);
+  expect(await silent.closed).toBe("1008 no hello in time");
+  expect(known.socket.readyState).toBe(WebSocket.OPEN);
+});
+
+test("a client that gives no sign of life is cut off; one that answers pings is not", async () => {
+  const clock = new TestClock();
+  const options = { clock, keepAliveMs: 1000, handshakeTimeoutMs: 1e9 };
+  const { server } = await serve(new ArrayMemory(4096), options);
+  const dead = new RawClient(server.url, { autoPong: false });
+  const idle = new RawClient(server.url);
+  await Promise.all([dead.hello(), idle.hello()]);
+  for (let tick = 0; tick < 4; tick += 1) {
+    const pinged = once(idle.socket, "ping");
+    clock.advance(1000);
+    await pinged;
+    // The pong is taken in before the next tick.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(await dead.closed).toMatch(/^1006/);
+  expect(idle.socket.readyState).toBe(WebSocket.OPEN);
+});
+
+test("a socket that never speaks http does not keep the server from closing", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const { port } = new URL(server.url);
+  const socket = connectSocket(Number(port), "127.0.0.1");
+  await once(socket, "connect");
+  await server.close();
+  socket.destroy();
+});
+
+test("a read does not wait for the flush of another round", async () => {
+  const memory = new SlowMemory(4096);
+  const { server } = await serve(memory);
+  const client = await admitted(server.url);
+  client.send([1, [writes(0, 8, 5), flushes(0, 8), reads(0, 8)]], [2, [reads(0, 8)]]);
+  await vi.waitFor(() => expect(client.replies).toEqual(["1: done", "2: 5x8"]));
+  client.send([3, [writes(0, 8, 6)]]);
+  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("3: done"));
+  memory.release();
+  // The read behind the flush came after it: it saw the later write.
+  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("1: done 6x8"));
+});
+
+test("the rest of a round that comes in parts waits for a flush in an earlier part", async () => {
+  const memory = new SlowMemory(4096);
+  const { server } = await serve(memory);
+  const client = await admitted(server.url);
+  client.send([1, [flushes(0, 8)], true]);
+  client.send([1, [writes(0, 8, 9)], true], [1, [writes(8, 8, 9)]], [2, [reads(0, 8)]]);
+  await vi.waitFor(() => expect(client.replies).toEqual(["2: 0x8"]));
+  memory.release();
+  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("1: done done done"));
+});
+
+test("what stands behind a flush is dropped when the client is gone meanwhile", async () => {
+  const memory = new SlowMemory(4096);
+  const { server, service } = await serve(memory);
+  const client = await admitted(server.url, 5);
+  client.send([1, [flushes(0, 8), writes(0, 8, 9)]], [2, [flushes(0, 8)], true]);
+  client.send([2, [writes(8, 8, 9)]]);
+  await vi.waitFor(() => expect(memory.flushes).toBe(2));
+  const session = service.connections.get(5);
+  client.socket.terminate();
+  await vi.waitFor(() => expect(session?.isEnded).toBe(true));
+  memory.release();
+  await session?.gone;
+  expect(isZero(memory.inner)).toBe(true);
+  expect(service.applied.writes).toBe(0);
+});
+
+test("end settles only when the flushes in flight have ended, and nothing is applied afterwards", async () => {
+  const memory = new SlowMemory(4096);
+  const { server, service } = await serve(memory);
+  const client = await admitted(server.url, 5);
+  client.send([1, [flushes(0, 8), writes(0, 8, 9)]]);
+  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  let isFenced = false;
+  const fence = service.fence(5).then(() => {
+    isFenced = true;
+  });
+  client.send([2, [writes(64, 8, 9)]]);
+  expect(await client.closed).toBe("4001 it was fenced");
+  expect(isFenced).toBe(false);
+  memory.release();
+  await fence;
+  expect(isZero(memory.inner)).toBe(true);
+});
+
+test("one connection carries one id: a second admission is refused", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const client = await admitted(server.url, 5);
+  await expect(client.call("admit", { id: 6 })).rejects.toThrow(
+    "a connection carries one client id",
+  );
+});
+
+test("refused verbs name their reason, and their neighbours are applied", async () => {
+  const memory = new ArrayMemory(4096);
+  const { server, service } = await serve(memory);
+  const client = await admitted(server.url);
+  const refused = "PDPM_INVALID_ARGUMENT";
+  client.send([
+    1,
+    [
+      writes(0, 8, 1),
+      reads(4090, 8),
+      reads(2 ** 60, 8),
+      swaps(4, 0n, 1n),
+      writes(4095, 2, 1),
+      flushes(0, 4097),
+      reads(0, 0),
+      reads(0, 2 ** 32 - 1),
+      reads(0, 8),
+    ],
+  ]);
+  const expected = ["1: done", ...Array(7).fill(refused), "1x8"].join(" ");
+  await vi.waitFor(() => expect(client.replies).toEqual([expected]));
+  expect(service.applied.snapshot()).toMatchObject({ reads: 1, writes: 1, swaps: 0, flushes: 0 });
+});
+
+test("more replies than a frame takes come in several frames, in order", async () => {
+  const { server } = await serve(new ArrayMemory(4096));
+  const client = await admitted(server.url);
+  const half = Array.from({ length: 35_000 }, () => flushes(0, 8));
+  client.send([1, half, true]);
+  client.send([1, half]);
+  const count = (): number =>
+    client.replies.reduce((sum, line) => sum + line.split(" ").length - 1, 0);
+  await vi.waitFor(() => expect(count()).toBe(70_000));
+});

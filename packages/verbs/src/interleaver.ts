@@ -1,0 +1,364 @@
+// A seeded interleaver: runs protocols of several clients over shared memories, one micro-step at a
+// time, and lets the seed choose whose. Synchronous, and the same for the same seed. It is a fabric at
+// its most unkind within the contract of round.ts, and a runner with the rules of runner.ts.
+//
+//   task    posts a round, is resumed with the replies; told of a deadline at a round boundary
+//   flight  the verbs of one round at one node (in-flight.ts), nodes and rounds in any order
+//   errand  a pause that ends at some later step, or a call that a handler answers at one
+//
+// A client that is killed is never resumed. What it had posted and is not yet applied goes on at any
+// later step, or never, until the client is fenced: then the rest is dropped at every node at once. A
+// client may also be fenced while it lives, and then learns so from its replies, or lose a connection.
+//
+// Not for power failures: every write is durable at once, and a flush only takes its turn.
+
+import { assert, isPdpmError, PdpmError, Prng } from "@pdpm/base";
+import { applyPosts, asFailure } from "./apply.ts";
+import { Flight } from "./in-flight.ts";
+import { type Ended, type SimulatedClient, Task } from "./interleaver-task.ts";
+import { Trace, type TraceOptions } from "./interleaver-trace.ts";
+import type { Memory } from "./memory.ts";
+import type { Operation } from "./operation.ts";
+import type { Protocol } from "./protocol.ts";
+import { type Post, type Round, Verb } from "./round.ts";
+
+export { type Ended, SimulatedClient, Task } from "./interleaver-task.ts";
+export type { TraceOptions } from "./interleaver-trace.ts";
+
+/** What an interleaver is made of. */
+export interface InterleaverOptions {
+  readonly seed: number | string;
+  /** By node number. Flushes must be ready at once. */
+  readonly memories: readonly Memory[];
+  /** Answers calls, at once; may throw PdpmError, and may kill, fence and spawn. */
+  readonly answer: (client: SimulatedClient, server: string, request: unknown) => unknown;
+  /** Micro-steps of one `run` after which nobody is believed to get on. @defaultValue 1,000,000 */
+  readonly stepsMost?: number;
+  /** How often something waits longer than others, 0 to 1. @defaultValue 0.02 */
+  readonly stallChance?: number;
+  /** And for how many micro-steps at most. @defaultValue 1,000 */
+  readonly stallStepsMost?: number;
+  /** Records every round; costs more than running it. */
+  readonly trace?: TraceOptions;
+}
+
+/** A part of a task's round that is under way. */
+interface Trip {
+  readonly task: Task;
+  readonly flight: Flight | undefined;
+  readonly errand: { readonly post: Post; readonly place: number } | undefined;
+  wakeAt: number;
+}
+
+interface Disturbance {
+  readonly chance: number;
+  readonly act: () => void;
+  nextAt: number;
+}
+
+/** Runs protocols; see the head of this file. */
+export class Interleaver {
+  /** Every choice of this run comes from here. */
+  readonly prng: Prng;
+  /** Micro-steps so far: the clock of the run. */
+  steps = 0;
+  readonly trace: Trace | undefined;
+  readonly #options: InterleaverOptions;
+  readonly #stepsMost: number;
+  readonly #stallChance: number;
+  readonly #stallStepsMost: number;
+  readonly #ready: (Task | Trip)[] = [];
+  readonly #disturbances: Disturbance[] = [];
+  #living = 0;
+
+  constructor(options: InterleaverOptions) {
+    this.#options = options;
+    this.prng = new Prng(options.seed);
+    this.#stepsMost = options.stepsMost ?? 1_000_000;
+    this.#stallChance = options.stallChance ?? 0.02;
+    this.#stallStepsMost = options.stallStepsMost ?? 1000;
+    if (options.trace !== undefined) this.trace = new Trace(options.trace);
+  }
+
+  /** Starts a protocol at some later step. `end` is called when it ends, never if its client dies. */
+  spawn<T>(
+    client: SimulatedClient,
+    operation: Operation,
+    name: string,
+    protocol: Protocol<T>,
+    end: (ended: Ended<T>) => void,
+  ): Task {
+    assert(!client.isKilled, `client ${client.id} is dead and starts nothing`);
+    const task = new Task(client, operation, name, protocol, end as (e: Ended<unknown>) => void);
+    client.tasks.add(task);
+    this.#living += 1;
+    this.#enqueue(task);
+    return task;
+  }
+
+  /** Calls `act` from now on after each micro-step with this probability. */
+  disturb(chance: number, act: () => void): void {
+    const disturbance = { chance, act, nextAt: 0 };
+    this.#plan(disturbance);
+    this.#disturbances.push(disturbance);
+  }
+
+  /** Ends all disturbances. */
+  calm(): void {
+    this.#disturbances.length = 0;
+  }
+
+  /** Runs until every task of a living client has ended. @throws AssertionError at the step bound. */
+  run(): void {
+    const last = this.steps + this.#stepsMost;
+    while (this.#living > 0) {
+      assert(this.steps < last, `nobody gets on any more: ${this.#whoWaits()}`);
+      this.steps += 1;
+      this.#step();
+      for (const disturbance of this.#disturbances) {
+        if (this.steps < disturbance.nextAt) continue;
+        this.#plan(disturbance);
+        disturbance.act();
+      }
+    }
+  }
+
+  /** Runs one protocol to its end while nobody else moves, each round in the order of its posts. */
+  alone<T>(client: SimulatedClient, operation: Operation, protocol: Protocol<T>): T {
+    let step = protocol.next();
+    for (let rounds = 0; !step.done; rounds += 1) {
+      assert(rounds < this.#stepsMost, "a protocol that runs alone does not end");
+      this.steps += 1;
+      const round = step.value;
+      operation.posting(round);
+      if (operation.counters.count(round)) operation.roundTrips += 1;
+      const replies = round.map((post) => this.#applyAlone(client, post));
+      operation.answered(round, replies);
+      step = protocol.next(replies);
+    }
+    return step.value;
+  }
+
+  /** The client stops where it is. */
+  kill(client: SimulatedClient): void {
+    if (client.isKilled) return;
+    client.isKilled = true;
+    this.trace?.note(this.steps, `client ${client.id} dies`);
+    this.#living -= client.tasks.size;
+    this.#remove((one) => one instanceof Task && one.client === client);
+    // Each node keeps what it got at once, nothing at all, or anything in between until the fence.
+    for (const trip of this.#tripsOf(client)) {
+      const fate = this.prng.below(4);
+      if (fate === 0) trip.flight?.finish();
+      else if (fate === 1) trip.flight?.drop(lost, () => false);
+      else trip.wakeAt = this.#later(1);
+      if (trip.errand !== undefined || trip.flight?.isOver) this.#remove((one) => one === trip);
+    }
+  }
+
+  /** From here on nothing of this client is applied at any node; if it lives it is told so. */
+  fence(client: SimulatedClient): void {
+    if (client.isFenced) return;
+    client.isFenced = true;
+    this.trace?.note(this.steps, `client ${client.id} is fenced`);
+    for (const trip of this.#tripsOf(client)) if (trip.flight !== undefined) this.#cutOff(trip);
+  }
+
+  /** The client's connection to a node breaks and is made anew: the old one's verbs are dropped. */
+  disconnect(client: SimulatedClient, node: number): void {
+    this.trace?.note(this.steps, `client ${client.id} loses its connection to node ${node}`);
+    for (const trip of this.#tripsOf(client)) if (trip.flight?.node === node) this.#cutOff(trip);
+  }
+
+  #cutOff(trip: Trip): void {
+    const { task, flight } = trip;
+    const wasFenced = task.client.isFenced;
+    flight?.drop(
+      (wasStarted) => (wasFenced && !wasStarted && this.prng.chance(0.5) ? fenced() : lost()),
+      () => this.prng.chance(0.5),
+    );
+    this.#remove((one) => one === trip);
+    if (!task.client.isKilled) this.#arrived(task);
+  }
+
+  #plan(disturbance: Disturbance): void {
+    const { chance } = disturbance;
+    const wait = Math.log(1 - this.prng.float()) / Math.log(1 - chance);
+    disturbance.nextAt = this.steps + 1 + Math.floor(wait);
+  }
+
+  #later(chance: number): number {
+    if (!this.prng.chance(chance)) return 0;
+    return this.steps + Math.ceil(this.#stallStepsMost ** this.prng.float());
+  }
+
+  #enqueue(one: Task | Trip): void {
+    one.wakeAt = this.#later(this.#stallChance);
+    this.#ready.push(one);
+  }
+
+  #remove(isOut: (one: Task | Trip) => boolean): void {
+    for (let i = this.#ready.length - 1; i >= 0; i -= 1) {
+      if (isOut(this.#ready[i] as Task | Trip)) this.#ready.splice(i, 1);
+    }
+  }
+
+  #tripsOf(client: SimulatedClient): Trip[] {
+    const isTrip = (one: Task | Trip): one is Trip => !(one instanceof Task);
+    return this.#ready.filter(isTrip).filter(({ task }) => task.client === client);
+  }
+
+  #step(): void {
+    const index = this.#pick();
+    const one = this.#ready[index] as Task | Trip;
+    if (one instanceof Task) {
+      this.#takeOut(index);
+      this.#resume(one);
+    } else if (one.flight !== undefined) {
+      one.flight.step(this.prng);
+      if (!one.flight.isOver) return;
+      this.#takeOut(index);
+      if (!one.task.client.isKilled) this.#arrived(one.task);
+    } else {
+      this.#takeOut(index);
+      this.#run(one.task, one.errand as { post: Post; place: number });
+    }
+  }
+
+  /** Anyone who is awake; if all sleep, whoever wakes first. */
+  #pick(): number {
+    const ready = this.#ready;
+    for (let tries = 0; tries < 4; tries += 1) {
+      const index = this.prng.below(ready.length);
+      if ((ready[index] as Task | Trip).wakeAt <= this.steps) return index;
+    }
+    let first = 0;
+    for (let i = 1; i < ready.length; i += 1) {
+      if ((ready[i] as Task | Trip).wakeAt < (ready[first] as Task | Trip).wakeAt) first = i;
+    }
+    return first;
+  }
+
+  #takeOut(index: number): void {
+    const last = this.#ready.pop() as Task | Trip;
+    if (index < this.#ready.length) this.#ready[index] = last;
+  }
+
+  #run(task: Task, errand: { readonly post: Post; readonly place: number }): void {
+    const { post, place } = errand;
+    if (post.verb === Verb.call) task.replies[place] = this.#answer(task.client, post);
+    // The handler may have killed the caller.
+    if (!task.client.isKilled) this.#arrived(task);
+  }
+
+  #answer(client: SimulatedClient, post: Post): unknown {
+    try {
+      return this.#options.answer(client, post.server, post.request);
+    } catch (error) {
+      if (!isPdpmError(error)) throw error;
+      return asFailure(error);
+    }
+  }
+
+  #arrived(task: Task): void {
+    task.waitsFor -= 1;
+    if (task.waitsFor === 0) this.#enqueue(task);
+  }
+
+  /** One turn of the runner: replies in, told or not, next round out. */
+  #resume(task: Task): void {
+    const { operation, protocol } = task;
+    try {
+      let step: IteratorResult<Round, unknown>;
+      if (task.round === undefined) step = protocol.next();
+      else {
+        this.trace?.replies(this.steps, task);
+        operation.answered(task.round, task.replies);
+        step = protocol.next(task.replies);
+        const told = step.done ? undefined : operation.takeTold();
+        if (told !== undefined) {
+          this.trace?.note(this.steps, `client ${task.client.id} ${task.name} is told to stop`);
+          step = protocol.throw(told);
+        }
+      }
+      if (step.done) this.#end(task, { value: step.value });
+      else this.#post(task, step.value);
+    } catch (error) {
+      if (!isPdpmError(error)) throw error;
+      this.#end(task, { error: error.withOutcome(operation.outcome) });
+    }
+  }
+
+  #end(task: Task, ended: Ended<unknown>): void {
+    this.trace?.ended(this.steps, task, ended);
+    task.client.tasks.delete(task);
+    this.#living -= 1;
+    task.end(ended);
+  }
+
+  #post(task: Task, round: Round): void {
+    const { client, operation } = task;
+    operation.posting(round);
+    if (operation.counters.count(round)) operation.roundTrips += 1;
+    task.round = round;
+    task.replies = new Array(round.length).fill(undefined);
+    this.trace?.posts(this.steps, task);
+    const places = new Map<number, number[]>();
+    for (let i = 0; i < round.length; i += 1) {
+      const post = round[i] as Post;
+      if (post.verb >= Verb.call) {
+        this.#send(task, undefined, { post, place: i });
+        continue;
+      }
+      post.node = client.chunks.place(post);
+      if (post.node < 0) task.replies[i] = unplaced(post);
+      else if (client.isFenced) task.replies[i] = fenced();
+      else if (places.has(post.node)) (places.get(post.node) as number[]).push(i);
+      else places.set(post.node, [i]);
+    }
+    for (const [node, indexes] of places) {
+      const posts = indexes.map((i) => round[i] as Post);
+      const memory = this.#options.memories[node] as Memory;
+      this.#send(task, new Flight(node, memory, posts, indexes, task.replies), undefined);
+    }
+    if (task.waitsFor === 0) this.#enqueue(task);
+  }
+
+  #send(task: Task, flight: Flight | undefined, errand: Trip["errand"]): void {
+    task.waitsFor += 1;
+    const trip: Trip = { task, flight, errand, wakeAt: 0 };
+    this.#enqueue(trip);
+    // A pause lasts: otherwise those who wait would use up the steps of those they wait for.
+    if (errand?.post.verb === Verb.pause) trip.wakeAt = this.steps + this.prng.below(40);
+  }
+
+  #applyAlone(client: SimulatedClient, post: Post): unknown {
+    if (post.verb === Verb.pause) return undefined;
+    if (post.verb === Verb.call) return this.#answer(client, post);
+    post.node = client.chunks.place(post);
+    if (post.node < 0) return unplaced(post);
+    const replies = applyPosts(this.#options.memories[post.node] as Memory, [post]);
+    return (replies as readonly unknown[])[0];
+  }
+
+  #whoWaits(): string {
+    const tasks = new Set(this.#ready.map((one) => (one instanceof Task ? one : one.task)));
+    const waits = [...tasks].map(
+      ({ client, name, operation }) =>
+        `client ${client.id} ${name} (${operation.waitingFor ?? "on its way"})`,
+    );
+    return waits.join(", ");
+  }
+}
+
+function lost(): PdpmError {
+  return new PdpmError("PDPM_UNAVAILABLE", "the connection broke", { outcome: "unknown" });
+}
+
+function fenced(): PdpmError {
+  return new PdpmError("PDPM_FENCED", "this client was given up by the others");
+}
+
+function unplaced(post: Post): PdpmError {
+  return new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${post.address}`);
+}

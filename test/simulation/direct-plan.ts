@@ -1,0 +1,97 @@
+// What one seed of the Direct simulation is about: how many clients, which keys, how large the store and
+// the values, and what goes wrong how often. Everything follows from the seed.
+
+import { assert, Prng } from "@pdpm/base";
+import type { Key } from "@pdpm/kv";
+import { type Family, families } from "./direct-keys.ts";
+
+/** The choices of one seed. */
+export interface Plan {
+  readonly seed: number;
+  readonly people: number;
+  readonly operations: number;
+  /** Operations that one client has under way. */
+  readonly inFlight: number;
+  /** The keys that are worked on. */
+  readonly keys: readonly Key[];
+  /** Keys that are there from the start and stay as they are, to fill a home bucket. */
+  readonly fillers: readonly Key[];
+  /** Values have one of these lengths, in bytes. */
+  readonly valueSizes: readonly number[];
+  readonly chunksMost: number;
+  /** Clients raise heartbeats and acknowledge changes of the chunk table. */
+  readonly keepsHouse: boolean;
+  readonly durability: "power" | "process";
+  readonly cursorsMost: number;
+  readonly stallChance: number;
+  readonly stallStepsMost: number;
+  readonly killsMost: number;
+  readonly killChance: number;
+  /** Callers who leave early, per micro-step. */
+  readonly leaveChance: number;
+  readonly disconnectChance: number;
+  /** That somebody who lives is fenced when it is asked about. */
+  readonly suspectChance: number;
+  /** That a survivor goes and reaps the dead, per micro-step. */
+  readonly reapChance: number;
+}
+
+/** Bytes of values: four classes; then such that a chunk of 1 MiB has few cells, and then one or two. */
+const sizeLists: readonly (readonly number[])[] = [
+  [24, 60, 200, 700],
+  [24, 24, 60, 1500],
+  [1500, 6000, 20_000],
+  [30_000, 120_000, 200_000, 400_000],
+];
+
+function someKeys(prng: Prng, family: Family): Key[] {
+  const other = families[(families.indexOf(family) + 1) % families.length] as Family;
+  const twins = family.groups[0] as readonly Key[];
+  assert(twins.length >= 2, "some keys of a family share a fingerprint");
+  const neighbours = family.groups.slice(-3).map(([key]) => key as Key);
+  const strangers = other.groups.slice(-2).map(([key]) => key as Key);
+  const lists: readonly (readonly Key[])[] = [
+    [twins[0] as Key, twins[1] as Key],
+    [twins[0] as Key, twins[1] as Key, neighbours[0] as Key],
+    [neighbours[0] as Key, neighbours[1] as Key, neighbours[2] as Key],
+    [neighbours[0] as Key, strangers[0] as Key],
+    [twins[0] as Key, twins[1] as Key, neighbours[0] as Key, strangers[0] as Key],
+  ];
+  return [...(lists[prng.below(lists.length)] as readonly Key[])];
+}
+
+function pick<T>(prng: Prng, list: readonly T[]): T {
+  return list[prng.below(list.length)] as T;
+}
+
+/** What `seed` stands for. */
+export function planOf(seed: number): Plan {
+  const prng = new Prng(`plan ${seed}`);
+  const family = pick(prng, families);
+  const keys = someKeys(prng, family);
+  const isSmall = prng.chance(0.25);
+  const isOverfull = !isSmall && prng.chance(0.25);
+  const spare = family.groups.flat().filter((key) => !keys.includes(key));
+  const isKilling = prng.chance(0.8);
+  return {
+    seed,
+    people: 2 + prng.below(3),
+    operations: 4 + prng.below(9),
+    inFlight: 1 + prng.below(3),
+    keys,
+    fillers: isOverfull ? spare.slice(0, 26 + prng.below(4)) : [],
+    valueSizes: isSmall ? pick(prng, sizeLists.slice(1)) : pick(prng, sizeLists.slice(0, 2)),
+    chunksMost: isSmall ? 3 + prng.below(2) : 12,
+    keepsHouse: isSmall || prng.chance(0.1),
+    durability: prng.chance(0.8) ? "power" : "process",
+    cursorsMost: pick(prng, [0, 1, 1000, 1000]),
+    stallChance: pick(prng, [0, 0.02, 0.1]),
+    stallStepsMost: pick(prng, [100, 1000, 4000]),
+    killsMost: isKilling ? 1 + prng.below(3) : 0,
+    killChance: pick(prng, [1 / 100, 1 / 300, 1 / 1000]),
+    leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
+    disconnectChance: prng.chance(0.2) ? 1 / 400 : 0,
+    suspectChance: prng.chance(0.15) ? 0.05 : 0,
+    reapChance: prng.chance(0.15) ? 1 / 1000 : 0,
+  };
+}
