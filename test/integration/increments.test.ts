@@ -12,7 +12,9 @@ const times = 10_000;
 test("increments of four processes that opened one directory are exact", async () => {
   const directory = await scene.directory("memory");
   const reach = { directory, options: { design: "direct" } };
-  expect(await expectExactSums(scene, [reach, reach, reach, reach], times, 60_000)).toBeGreaterThan(0);
+  expect(await expectExactSums(scene, [reach, reach, reach, reach], times, 60_000)).toBeGreaterThan(
+    0,
+  );
 });
 
 for (const transports of [

@@ -50,6 +50,8 @@ export class Identity {
   acknowledged = -1;
   beat = 0;
   isKeepingHouse = false;
+  /** It closed the store and gave everything back. */
+  hasLeft = false;
   readonly reaping = new Set<number>();
   readonly settling = new Set<Address>();
 

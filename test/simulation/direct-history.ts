@@ -7,7 +7,9 @@ import {
   type OperationKind,
   type OperationOutcome,
 } from "@pdpm/checker";
+import { bucketsPerPage } from "@pdpm/direct";
 import type { Key } from "@pdpm/kv";
+import { homeAndFingerprint } from "./direct-keys.ts";
 
 /** An operation that has begun; unknown until it has ended. */
 export interface Entry {
@@ -24,6 +26,8 @@ export interface Entry {
 
 /** One page of an iteration over keys. */
 interface Scan {
+  /** Number of its first home bucket. */
+  readonly first: number;
   readonly keys: readonly Key[];
   readonly start: number;
   readonly end: number;
@@ -75,8 +79,8 @@ export class History {
     return entry;
   }
 
-  scanned(keys: readonly Key[], start: number, end: number): void {
-    this.#scans.push({ keys, start, end });
+  scanned(first: number, keys: readonly Key[], start: number, end: number): void {
+    this.#scans.push({ first, keys, start, end });
   }
 
   /** What is wrong with it, or null. */
@@ -96,6 +100,8 @@ export class History {
   #scanProblem(scan: Scan): string | null {
     if (new Set(scan.keys).size !== scan.keys.length) return `named a key twice: ${scan.keys}`;
     for (const key of new Set(this.entries.map((entry) => entry.key))) {
+      const { home } = homeAndFingerprint(key);
+      if (home < scan.first || home >= scan.first + bucketsPerPage) continue;
       const isNamed = scan.keys.includes(key);
       if (isNamed && !this.#mayBePresent(key, scan)) return `named ${key}, which was never there`;
       if (!isNamed && this.#isPresentThroughout(key, scan)) return `missed ${key}`;

@@ -76,7 +76,7 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     people: 2 + prng.below(3),
-    operations: 4 + prng.below(9),
+    operations: 6 + prng.below(12),
     inFlight: 1 + prng.below(3),
     keys,
     fillers: isOverfull ? spare.slice(0, 26 + prng.below(4)) : [],

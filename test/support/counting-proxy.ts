@@ -148,7 +148,8 @@ class MessageReader {
     if (isBinary && (first & 0x80) === 0) throw new Error("a message in more than one fragment");
     if (isBinary) {
       const payload = Buffer.from(rest.subarray(at, at + length));
-      if (mask) for (let i = 0; i < length; i += 1) payload[i] = (payload[i] ?? 0) ^ (mask[i & 3] ?? 0);
+      if (mask)
+        for (let i = 0; i < length; i += 1) payload[i] = (payload[i] ?? 0) ^ (mask[i & 3] ?? 0);
       this.#take(payload);
     }
     this.#rest = rest.subarray(at + length);

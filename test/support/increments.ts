@@ -62,6 +62,7 @@ export async function expectExactSums(
     { given: reaches[0] as Reach },
   );
   const sums = await reader.line<number[]>();
-  expect(sums).toEqual(new Array(keyCount).fill(times / keyCount));
+  expect(sums.length).toBe(keyCount);
+  expect(sums.filter((sum) => sum !== times / keyCount)).toEqual([]);
   return lockWaits;
 }

@@ -35,7 +35,8 @@ export async function startNode(
 export async function closeNode({ child }: NodeProcess): Promise<void> {
   child.tell("close");
   const exit = await child.end();
-  if (exit.code !== 0) throw new Error(`a memory node ended with ${JSON.stringify(exit)}: ${child.errors}`);
+  if (exit.code !== 0)
+    throw new Error(`a memory node ended with ${JSON.stringify(exit)}: ${child.errors}`);
 }
 
 /** The URL of a Direct store on these hosts. */

@@ -177,7 +177,9 @@ export class Scene {
 
   /** A directory of the test's own. "disk": durable, not tmpfs. */
   async directory(on: "disk" | "memory"): Promise<string> {
-    const path = await mkdtemp(join(on === "disk" ? await diskDirectory() : "/dev/shm", "pdpm-test-"));
+    const path = await mkdtemp(
+      join(on === "disk" ? await diskDirectory() : "/dev/shm", "pdpm-test-"),
+    );
     this.#ends.push(() => rm(path, { recursive: true, force: true }));
     return path;
   }

@@ -1,11 +1,12 @@
 // The epochs of a key: one per version that some operation wrote or saw, in version order. Versions
-// only grow, so this order is the order of the writes in every linearization; nothing has to be guessed.
-// A write of unknown outcome whose value was read did happen: it is adopted into the version that was
-// read. A write of unknown outcome that nobody saw can be left out.
+// only grow, so this order is the order of the writes in every linearization; nothing has to be
+// guessed. A write of unknown outcome whose value was read did happen: it is adopted into the
+// version that was read. A write of unknown outcome that nobody saw can be left out.
 //
-// What this cannot settle goes to search.ts. Some of it makes the whole order "undecided" at once (a
-// write or a read without a version); some only leaves it open (a conflict that does not say what it
-// found, a version that an unseen write may have made): what contradicts the rest is then still wrong.
+// What this cannot settle goes to search.ts. Some of it makes the whole order "undecided" at once
+// (a write or a read without a version); some only leaves it open (a conflict that does not say
+// what it found, a version that an unseen write may have made): what contradicts the rest is then
+// still wrong.
 
 import { present } from "@pdpm/base";
 import type { Step } from "./step.ts";
@@ -101,7 +102,8 @@ class EpochCollector {
     const epoch = this.#byVersion.get(step.needsVersion) ?? this.#adopt(step);
     if ("kind" in epoch) return epoch;
     if (epoch.writer.value !== step.needsValue) {
-      const reason = `version ${epoch.version} was read as ${step.needsValue}, but it is ${epoch.writer.value}`;
+      const { version, writer } = epoch;
+      const reason = `version ${version} was read as ${step.needsValue}, but it is ${writer.value}`;
       return violation(reason, epoch.writer, step);
     }
     return null;

@@ -1,5 +1,5 @@
-// The history file, line by line: a header, then one operation a line (design section 6). A bad line
-// is data, not our bug: it comes back as a value that names the line. No I/O here.
+// The history file, line by line: a header, then one operation a line (design section 6). A bad
+// line is data, not our bug: it comes back as a value that names the line. No I/O here.
 
 import { assert } from "@pdpm/base";
 import { invalidOperation, type Operation } from "./operation.ts";
@@ -7,7 +7,7 @@ import { invalidOperation, type Operation } from "./operation.ts";
 /** The only format number this build reads and writes. */
 export const historyFormat = 1;
 
-/** The first line. Whatever else a recorder puts there (workload, seed) is kept and not looked at. */
+/** The first line. What else a recorder puts there (workload, seed) is kept, not looked at. */
 export interface HistoryHeader {
   readonly pdpm: "history";
   readonly format: typeof historyFormat;
@@ -78,8 +78,8 @@ export function formatOperation(operation: Operation): string {
 }
 
 /**
- * Reads a history from its lines and yields its operations. Empty lines are passed over. A bad header
- * is the last thing yielded; after a bad operation the reading goes on.
+ * Reads a history from its lines and yields its operations. Empty lines are passed over. A bad
+ * header is the last thing yielded; after a bad operation the reading goes on.
  */
 export function* parseHistory(lines: Iterable<string>): Generator<Operation | BadLine, void> {
   let lineNumber = 0;

@@ -1,7 +1,7 @@
 // Histories made by hand, one kind of mistake each. A line reads: client, start-end, what, outcome.
 //   1 0-10 put a 1      wrote value a as version 1        1 0-? put a       outcome unknown
 //   1 0-10 get a 1      read it                           1 0-10 get -      found the key missing
-//   1 0-10 cas 1 b 2    version 1 became b, version 2     1 0-10 cas 1 b !3 conflict: found version 3
+//   1 0-10 cas 1 b 2    version 1 became b, version 2     1 0-10 cas 1 b !3 conflict: found 3
 //   1 0-10 del 1        deleted version 1                 1 0-10 del -      found the key missing
 //   1 0-10 del if 1 !?  conflict that says nothing        1 0-10 put a x    not applied
 // A version "_" is not recorded. A key other than k is written before the value: put j/a 1.

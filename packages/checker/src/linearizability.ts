@@ -1,9 +1,9 @@
-// Whether a history is linearizable. Keys are independent, so each is decided by itself: by its versions
-// where it has them (version-order.ts, O(n log n)), else by a bounded search (search.ts). An answer is
-// exact or "undecided"; nothing is guessed.
+// Whether a history is linearizable. Keys are independent, so each is decided by itself: by its
+// versions where it has them (version-order.ts, O(n log n)), else by a bounded search (search.ts).
+// An answer is exact or "undecided"; nothing is guessed.
 //
-// What a key is: a register, missing at first, holding a value and a version. Versions of a key grow
-// strictly along the order, across delete and re-create; numbers may skip.
+// What a key is: a register, missing at first, holding a value and a version. Versions of a key
+// grow strictly along the order, across delete and re-create; numbers may skip.
 
 import { assert } from "@pdpm/base";
 import type { Operation } from "./operation.ts";
@@ -60,7 +60,8 @@ function selfContradiction(operation: Operation): string | null {
 /**
  * Decides one key.
  *
- * @param versioned - Whether the history records versions; it settles what a delete without one saw.
+ * @param versioned - Whether the history records versions; it settles what a delete without one
+ *   saw.
  */
 export function checkKey(
   operations: readonly Operation[],
@@ -94,7 +95,7 @@ function explainForeignValue(
   return { reason: "but never written", operation: null };
 }
 
-/** A read of a value that no write of its key can have made: the one check that looks beyond the key. */
+/** A read of a value that its key never held: the one check that looks beyond the key. */
 function checkForeignValues(
   key: string,
   keys: ReadonlyMap<string, readonly Operation[]>,
@@ -118,8 +119,8 @@ function checkForeignValues(
 /**
  * Decides whether the operations of a history are linearizable, key by key.
  *
- * The operations may come in any order. 1,000,000 with versions take a few seconds and are all held in
- * memory. A violation on any key is reported before an undecided key is.
+ * The operations may come in any order. 1,000,000 with versions take a few seconds and are all held
+ * in memory. A violation on any key is reported before an undecided key is.
  *
  * @param operations - Valid ones (`invalidOperation`), for example from `parseHistory`.
  */

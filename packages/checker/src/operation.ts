@@ -1,13 +1,13 @@
-// One operation of a history: what a client asked for, what it was told, and when. This is the record
-// of design section 6; what it means for linearizability stands in step.ts.
+// One operation of a history: what a client asked for, what it was told, and when. This is the
+// record of design section 6; what it means for linearizability stands in step.ts.
 
 /** What the client asked for; `cas` is a conditional put. */
 export type OperationKind = "put" | "get" | "delete" | "cas";
 
 /**
- * What the client was told. `ok`: it took effect between `start` and `end`. `conflict`: its condition
- * did not hold. `not-applied`: it never took effect. `unknown`: it took effect at some time after
- * `start`, be it after the client gave up, or never.
+ * What the client was told. `ok`: it took effect between `start` and `end`. `conflict`: its
+ * condition did not hold. `not-applied`: it never took effect. `unknown`: it took effect at some
+ * time after `start`, be it after the client gave up, or never.
  */
 export type OperationOutcome = "ok" | "conflict" | "not-applied" | "unknown";
 
@@ -21,8 +21,9 @@ export interface Operation {
   /** The identity of the value written or read; null for a delete and for a key found missing. */
   readonly value: string | null;
   /**
-   * The commit number written or read. A delete carries the number it deleted, null when the key was
-   * missing. A conflict carries the number it found, 0 for a missing key, null when not recorded.
+   * The commit number written or read. A delete carries the number it deleted, null when the key
+   * was missing. A conflict carries the number it found, 0 for a missing key, null when not
+   * recorded.
    */
   readonly version: number | null;
   /** Nanoseconds since the run's start, on the host's one monotonic clock. */

@@ -1,8 +1,9 @@
-// One register as the search sees it: the state of a key between two steps, and what a step makes of it.
+// One register as the search sees it: the state of a key between two steps, and what a step makes
+// of it.
 //
-// A write may have a version that nobody recorded. The state then knows the smallest number it can be,
-// and the numbers it is known not to be; a later step may pin it. Always taking the smallest loses no
-// order, because numbers may skip and every later bound is a lower one.
+// A write may have a version that nobody recorded. The state then knows the smallest number it can
+// be, and the numbers it is known not to be; a later step may pin it. Always taking the smallest
+// loses no order, because numbers may skip and every later bound is a lower one.
 
 import type { Step } from "./step.ts";
 

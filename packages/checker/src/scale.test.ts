@@ -1,5 +1,6 @@
 // Long histories: the deciders must stay near-linear, also on one hot key, with writes of unknown
-// outcome, and without versions. No clock here; a quadratic step would run into the test's time limit.
+// outcome, and without versions. No clock here; a quadratic step would run into the test's time
+// limit.
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { checkLinearizability } from "./linearizability.ts";
@@ -21,7 +22,8 @@ function makeHistory(
   const clientCount = 32;
   const keys = Array.from({ length: keyCount }, () => ({ value: null as string | null, last: 0 }));
   return Array.from({ length: operationCount }, (_, i): Operation => {
-    // Client i % 32 has the moments around 10 i for itself, half of the way to its neighbours in time.
+    // Client i % 32 has the moments around 10 i for itself, half of the way to its neighbours in
+    // time.
     const [before, after] = [prng.below(5 * clientCount), prng.below(5 * clientCount)];
     const index = Math.floor(keyCount * prng.float() ** 3);
     const key = keys[index] ?? { value: null, last: 0 };

@@ -1,11 +1,13 @@
 // What the search can know about a key before it starts, so that it has little left to guess:
 //
-// - A value that only one operation wrote, and that was read, was written: if that write has an unknown
-//   outcome it becomes a certain one, with an end (its first reader's) and the version that was read.
-// - Steps of unknown outcome that can be exchanged for one another form a class; only how many of it
-//   were used matters, and taking the one that started first is never worse.
+// - A value that only one operation wrote, and that was read, was written: if that write has an
+//   unknown outcome it becomes a certain one, with an end (its first reader's) and the version that
+//   was read.
+// - Steps of unknown outcome that can be exchanged for one another form a class; only how many of
+//   it were used matters, and taking the one that started first is never worse.
 // - A write of unknown outcome that nobody could have noticed is left out.
-// - A step that needs what one certain write made ties that write: it must not be overwritten before.
+// - A step that needs what one certain write made ties that write: it must not be overwritten
+//   before.
 
 import type { Step } from "./step.ts";
 import { type Verdict, violation } from "./verdict.ts";
@@ -53,7 +55,7 @@ function countByValue(steps: readonly Step[]): Map<string, number> {
   return counts;
 }
 
-/** Turns a write of unknown outcome into what its readers prove; a write nobody read loses its value. */
+/** Makes of an unknown write what its readers prove; one that nobody read loses its value. */
 function settle(step: Step, reads: Step[] | undefined, unique: boolean): Step {
   if (step.effect !== "write" || !step.optional) return step;
   if (reads === undefined) return { ...step, value: "" };

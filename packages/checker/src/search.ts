@@ -1,9 +1,11 @@
-// The general decision for a key: a search for an order (Wing and Gong, with Lowe's memoization of the
-// configurations already tried). It decides what version-order.ts leaves open: histories without versions,
-// values written twice, unknown deletes that must be placed, conflicts that do not say what they found.
+// The general decision for a key: a search for an order (Wing and Gong, with Lowe's memoization of
+// the configurations already tried). It decides what version-order.ts leaves open: histories
+// without versions, values written twice, unknown deletes that must be placed, conflicts that do
+// not say what they found.
 //
-// A configuration is the set of steps already ordered and the state they leave. Next can come any step
-// that started before the first end among the certain steps left. What keeps the search narrow:
+// A configuration is the set of steps already ordered and the state they leave. Next can come any
+// step that started before the first end among the certain steps left. What keeps the search
+// narrow:
 // - A step that changes nothing and adds no knowledge is taken at once: no later place is better.
 // - A version is not left while a certain step still needs it: it cannot come back.
 // - Writes with known versions come in version order, and one of unknown version must have room.
@@ -98,7 +100,8 @@ class Search {
     const firstEnd = this.#takeFree(state);
     if (this.#next[this.#plan.certainCount] === this.#plan.certainCount) return "complete";
     const candidates = this.#candidates(state, firstEnd);
-    // Where there is no choice nothing is kept: such a stretch is walked again, up to the next choice.
+    // Where there is no choice nothing is kept: such a stretch is walked again, up to the next
+    // choice.
     if (candidates.length > 1) {
       const text = `${this.#wordA} ${this.#wordB} ${registerText(state)}`;
       if (this.#seen.has(text)) return "dead";
@@ -174,7 +177,7 @@ class Search {
     this.#previous[after] = before;
   }
 
-  /** Undoes the trail down to `mark`; the links are restored in reverse, so each finds its place. */
+  /** Undoes the trail down to `mark`, newest first, so each link finds its place again. */
   #undo(mark: number): void {
     while (this.#trail.length > mark) {
       const index = present(this.#trail.pop(), "the trail is longer than the mark");

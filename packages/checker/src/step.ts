@@ -1,11 +1,12 @@
-// What an operation means for one register: what must be true at the moment it takes effect (`needs`),
-// and what it does then (`effect`). Both deciders, the fast one and the search, see only steps.
+// What an operation means for one register: what must be true at the moment it takes effect
+// (`needs`), and what it does then (`effect`). Both deciders, the fast one and the search, see only
+// steps.
 //
 // Invariants:
-// - A step takes effect at one moment in [start, end]. One step comes before another for certain only
-//   if its end is smaller than the other's start; equal times overlap.
-// - An optional step (unknown outcome) has no end: it may take effect at any time, or never. When its
-//   needs do not hold it does nothing, which is the same as never.
+// - A step takes effect at one moment in [start, end]. One step comes before another for certain
+//   only if its end is smaller than the other's start; equal times overlap.
+// - An optional step (unknown outcome) has no end: it may take effect at any time, or never. When
+//   its needs do not hold it does nothing, which is the same as never.
 // - Operations that can have no effect and saw nothing have no step: what was not applied, a get of
 //   unknown outcome, an unknown delete on the condition that the key is missing.
 
@@ -94,8 +95,8 @@ function deleteStep(operation: Operation, versioned: boolean): Step | null {
 /**
  * The step of an operation, or null when it can have no part in any order.
  *
- * @param versioned - Whether the history records versions. If so a delete without a version found the
- *   key missing; if not it may have found anything.
+ * @param versioned - Whether the history records versions. If so a delete without a version found
+ *   the key missing; if not it may have found anything.
  */
 export function toStep(operation: Operation, versioned: boolean): Step | null {
   const { op, outcome, ifVersion } = operation;

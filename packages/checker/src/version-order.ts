@@ -1,16 +1,17 @@
 // The fast decision for a key whose versions are known: O(n log n), no search.
 //
 // The changes of the register, in version order, are the transitions: each write, and behind it the
-// delete that ended its epoch, if any. They need moments t1 <= t2 <= ... with, for every transition,
-// low <= t <= high: within its own operation, after the last start of those that saw the state before
-// it, before the first end of those that saw the state behind it. That is all the readers of values ask
-// for, and moments exist if and only if no low lies above a later high.
+// delete that ended its epoch, if any. They need moments t1 <= t2 <= ... with, for every
+// transition, low <= t <= high: within its own operation, after the last start of those that saw
+// the state before it, before the first end of those that saw the state behind it. That is all the
+// readers of values ask for, and moments exist if and only if no low lies above a later high.
 //
-// Readers that saw the key missing ask for a gap between two runs of versions. Take for each run the
-// latest start, L (smallest high from its first write on), and the earliest end, E (largest low up to
-// its delete). Runs can all be as short as that at the same time: within a run L <= E, or else the run
-// can be one moment; between runs the earliest end lies below the next latest start, because every low
-// lies below every later high. So a missing read fits if and only if no run has L < start and end < E.
+// Readers that saw the key missing ask for a gap between two runs of versions. Take for each run
+// the latest start, L (smallest high from its first write on), and the earliest end, E (largest low
+// up to its delete). Runs can all be as short as that at the same time: within a run L <= E, or
+// else the run can be one moment; between runs the earliest end lies below the next latest start,
+// because every low lies below every later high. So a missing read fits if and only if no run has L
+// < start and end < E.
 //
 // Unknown deletes are not placed here: where they could matter the answer is "undecided".
 
@@ -83,7 +84,7 @@ function listTransitions(order: EpochOrder): Transition[] {
   return transitions;
 }
 
-/** Words for a pair that no order allows: `late` started after `early` had ended, but belongs before it. */
+/** Words for two that no order allows: `late` began after `early` ended, but belongs before it. */
 function explain(early: Step, late: Step): string {
   const [seen, old] = [versionOf(early), versionOf(late)];
   if (seen === old && late.effect === "write") {
@@ -136,7 +137,7 @@ function shortestRuns(transitions: readonly Transition[]): Run[] {
   return runs;
 }
 
-/** The run that covers all of a missing read's time, if there is one. Both ends of runs only grow. */
+/** The run that covers all of a missing read's time, if any. Both ends of runs only grow. */
 function coveringRun(runs: readonly Run[], missing: Step): Run | null {
   let [from, to] = [0, runs.length];
   while (from < to) {
@@ -154,7 +155,8 @@ function checkMissing(order: EpochOrder, transitions: readonly Transition[]): Vi
   let before: Epoch | null = null;
   for (const epoch of order.epochs) {
     if (epoch.writer.needs === "missing" && before !== null && before.remover === null) {
-      const reason = `version ${epoch.version} was created although version ${before.version} was there`;
+      const [created, there] = [epoch.version, before.version];
+      const reason = `version ${created} was created although version ${there} was there`;
       return violation(reason, before.writer, epoch.writer);
     }
     before = epoch;

@@ -28,6 +28,7 @@ export class Child {
   /** Settles when it is gone. */
   readonly exited: Promise<Exit>;
   readonly #process: ChildProcess;
+  #exit: Exit | undefined;
   #stderr = "";
 
   /** Starts `pdpm` with `words`; `name` is for messages. */
@@ -38,8 +39,13 @@ export class Child {
       serialization: "advanced",
     });
     this.exited = new Promise((resolve) => {
-      this.#process.once("exit", (code, signal) => resolve({ code, signal }));
-      this.#process.once("error", () => resolve({ code: 1, signal: null }));
+      const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+        this.#exit = { code, signal };
+        resolve(this.#exit);
+      };
+      // "close": what it said last was read, too.
+      this.#process.once("close", end);
+      this.#process.once("error", () => end(1, null));
     });
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-stderrCharactersMost);
@@ -50,9 +56,9 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
-  /** Whether it has ended. */
-  get isGone(): boolean {
-    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  /** How it ended; undefined while it runs. */
+  get exit(): Exit | undefined {
+    return this.#exit;
   }
 
   /** The last that it said on stderr. */
@@ -92,6 +98,7 @@ export class Child {
 
   /** Ends it: a polite word, and after a while an end. Settles when it is gone. */
   async stop(): Promise<Exit> {
+    if (this.#exit !== undefined) return this.#exit;
     const cancel = systemClock.after(graceMs, () => this.#process.kill("SIGKILL"));
     this.#process.kill("SIGTERM");
     const exit = await this.exited;

@@ -21,16 +21,22 @@ export function usageError(text: string): PdpmError {
 
 /** A key that is not there: nothing on stdout, a line on stderr. @returns the exit code */
 export function reportMissing(verb: string, key: string, json: boolean): number {
-  const message = `no key ${JSON.stringify(key)}`;
-  const body = { code: "NOT_FOUND", message, outcome: "not-applied", action: "fix-call" };
-  show({ ...body, exitCode: exitCodes.notFound }, `pdpm ${verb}`, json);
+  const failure = plain("NOT_FOUND", `no key ${JSON.stringify(key)}`);
+  show(failure, `pdpm ${verb}`, json);
   return exitCodes.notFound;
+}
+
+/** A failure that no program reacts to in a way of its own. @returns the exit code */
+export function reportFailed(verb: string, message: string, json: boolean): number {
+  show(plain("FAILED", message), `pdpm ${verb}`, json);
+  return exitCodes.failed;
 }
 
 /** Reports what a verb threw. @returns the exit code */
 export function reportFailure(error: unknown, words: readonly string[]): number {
   const verb = words.find((word) => !word.startsWith("-"));
-  const of = verb === undefined || /[^a-z-]/.test(verb) ? "pdpm" : `pdpm ${verb}`;
+  const isKnown = !(error instanceof CommanderError && error.code === "commander.unknownCommand");
+  const of = verb === undefined || !isKnown ? "pdpm" : `pdpm ${verb}`;
   const end = words.indexOf("--");
   const json = words.slice(0, end < 0 ? undefined : end).includes("--json");
   const failure = failureOf(error, of);

@@ -3,16 +3,19 @@
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Calls `then` on the first signal. The returned function stops listening. */
-function onStop(then: (name: NodeJS.Signals) => void): () => void {
+/** Calls `then` on the first of `names`. The returned function stops listening. */
+function onFirst(
+  names: readonly NodeJS.Signals[],
+  then: (name: NodeJS.Signals) => void,
+): () => void {
   const listener = (name: NodeJS.Signals): void => {
     forget();
     then(name);
   };
   const forget = (): void => {
-    for (const name of signals) process.removeListener(name, listener);
+    for (const name of names) process.removeListener(name, listener);
   };
-  for (const name of signals) process.on(name, listener);
+  for (const name of names) process.on(name, listener);
   return forget;
 }
 
@@ -23,7 +26,7 @@ function onStop(then: (name: NodeJS.Signals) => void): () => void {
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   let caught: NodeJS.Signals | undefined;
-  const forget = onStop((name) => {
+  const forget = onFirst(signals, (name) => {
     caught = name;
     stop.abort();
   });
@@ -35,15 +38,19 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   }
 }
 
-/** Resolves when the process is told to stop, or (for a child that was forked) its parent is gone. */
+/**
+ * Resolves when the process is told to stop. A process that was forked by another of ours (child.ts)
+ * is told by SIGTERM, or by losing its parent; a Ctrl-C, which reaches the whole group, it leaves to
+ * its parent.
+ */
 export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    // A person's Ctrl-C reaches the whole group; a child waits for what its parent decides.
-    if (process.send !== undefined) process.on("SIGINT", () => undefined);
-    const forget = onStop((name) => {
-      if (name === "SIGINT" && process.send !== undefined) return;
-      resolve();
-    });
+    if (process.send === undefined) {
+      onFirst(signals, () => resolve());
+      return;
+    }
+    for (const name of ["SIGINT", "SIGHUP"] as const) process.on(name, () => undefined);
+    const forget = onFirst(["SIGTERM"], () => resolve());
     process.once("disconnect", () => {
       forget();
       resolve();

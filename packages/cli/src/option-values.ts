@@ -44,9 +44,22 @@ export function oneOf(...words: readonly string[]): (text: string) => string {
   };
 }
 
-/** A word that later versions take and this one does not. */
+/** One of `words`; `later` are known, and come with a later version. */
+export function oneOfNow(
+  words: readonly string[],
+  later: readonly string[],
+): (text: string) => string {
+  const choose = oneOf(...words);
+  return (text) => {
+    if (!later.includes(text)) return choose(text);
+    const here = words.join(", ");
+    throw new InvalidArgumentError(`${text} comes with a later version; this one has ${here}`);
+  };
+}
+
+/** An option that comes with a later version. */
 export function notYet(what: string): (text: string) => never {
   return () => {
-    throw new InvalidArgumentError(`${what} comes with a later version`);
+    throw new InvalidArgumentError(`${what} comes with a later version; leave it away`);
   };
 }

@@ -11,11 +11,14 @@ import type { Command } from "commander";
 import { type ClientOptions, connect, type Design, open, type Store } from "pdpm";
 import { usageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
-import { bytes, decimal, oneOf } from "./option-values.ts";
+import { bytes, decimal, oneOf, oneOfNow } from "./option-values.ts";
 import type { Given } from "./verb.ts";
 
 /** The designs that this version has: the one place to extend. */
 export const designsHere: readonly Design[] = ["direct"];
+
+const designName = oneOfNow(designsHere, ["central", "clover"]);
+const transportName = oneOfNow(["auto", "mapped", "ws"], ["sim"]);
 
 /** What was said about the store. */
 export interface StoreChoice {
@@ -30,14 +33,14 @@ export function defineStore(command: Command): void {
     .option("--dir <DIR>", "an embedded store: its directory")
     .option("--url <URL>", "a networked store; PDPM_URL stands in for it")
     .option("--timeout-ms <N>", "deadline of an operation (5000)", decimal(0))
-    .option("--transport <auto|mapped|ws>", "how memory is reached", oneOf("auto", "mapped", "ws"));
+    .option("--transport <auto|mapped|ws>", "how memory is reached", transportName);
   defineNewStore(command);
 }
 
 /** What concerns a store that is made; one that exists knows its own. */
 export function defineNewStore(command: Command): void {
   command
-    .option("--design <NAME>", "of a new store: direct", oneOf(...designsHere))
+    .option("--design <NAME>", "of a new store: direct", designName)
     .option("--durability <power|process>", "of a new store (power)", oneOf("power", "process"))
     .option("--max-bytes <N>", "of a new store: the most it may take, like 64MiB", bytes)
     .option("--chunk-bytes <N>", "of a new store: 4MiB to 64MiB, a power of two", bytes);

@@ -26,8 +26,8 @@ export class ClusterMembership implements Membership {
 
   async enter(): Promise<Identity> {
     const [first, ...others] = this.#nodes as [ClusterNode, ...ClusterNode[]];
-    const clientId = await first.ws.admit();
-    await Promise.all(others.map((node) => node.ws.admit(clientId)));
+    const clientId = await first.admit();
+    await Promise.all(others.map((node) => node.admit(clientId)));
     const leases: Lease[] = [];
     const leave = async (): Promise<void> => {
       for (const lease of leases) lease.release();

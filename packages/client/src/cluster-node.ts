@@ -17,6 +17,7 @@ import type { ServerAddress } from "./url.ts";
 export class ClusterNode {
   readonly address: ServerAddress;
   readonly ws: WsNode;
+  #clientId: number | undefined;
   #mapped: { readonly fabric: MappedFabric; readonly leases: LeaseFiles } | undefined;
 
   private constructor(address: ServerAddress, ws: WsNode) {
@@ -39,9 +40,9 @@ export class ClusterNode {
         url,
         clock,
         connectTimeoutMs,
-        // A mapped node's verbs do not pass through its process: nothing is refused there (H19).
         onFenced: () => {
           if (node.#mapped === undefined) onFenced();
+          else node.#comeBack();
         },
       }),
     );
@@ -54,6 +55,12 @@ export class ClusterNode {
     if (storeId === null || storeWord === null) return undefined;
     const label: StoreLabel = decodeStoreWord(BigInt(`0x${storeWord}`));
     return { storeId: BigInt(`0x${storeId}`), label };
+  }
+
+  /** Takes an id, or this one, for the connection; see WsNode.admit. */
+  async admit(id?: number): Promise<number> {
+    this.#clientId = await this.ws.admit(id);
+    return this.#clientId;
   }
 
   /** What verbs go through. */
@@ -76,7 +83,10 @@ export class ClusterNode {
       const region = MappedRegion.open(directory, clock);
       const { device, inode } = region.file;
       if (device === hello.region.device && inode === hello.region.inode) {
-        this.#mapped = { fabric: new GrownByNode(region, this.ws), leases: new LeaseFiles(directory) };
+        this.#mapped = {
+          fabric: new GrownByNode(region, this.ws),
+          leases: new LeaseFiles(directory),
+        };
         return;
       }
       void region.close(); // Never rejects. It was replaced in this very moment.
@@ -86,6 +96,16 @@ export class ClusterNode {
       "PDPM_UNAVAILABLE",
       `${this.address.text} cannot be mapped from here: ${reason ?? "its file was replaced"}`,
     );
+  }
+
+  /**
+   * A mapped node's verbs do not pass through its process, and its new incarnation lets a client that
+   * lives by its lease file keep its id (H19). What the node alone can do (grow, fence) needs that id
+   * admitted again.
+   */
+  #comeBack(): void {
+    // What fails here shows in the calls that need it; the next connection tries again.
+    void this.ws.admit(this.#clientId).catch(() => undefined);
   }
 
   async close(): Promise<void> {

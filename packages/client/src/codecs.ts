@@ -2,16 +2,26 @@
 // caller's own. A value that a codec cannot give back as it was is refused where that can be seen:
 // text with a lone surrogate, bytes that are not UTF-8, undefined, functions.
 
+import { createRequire } from "node:module";
 import { PdpmError } from "@pdpm/base";
 import { type Codec, decimalOf, describe, finite, type NumberForm } from "@pdpm/kv";
-import { Packr } from "msgpackr";
+import type { Packr } from "msgpackr";
 import { typedArray } from "./typed-array-codec.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 // Plain mode: no shared structures, so a value can be read alone, by any process, in any language.
 // `moreTypes`, because without it msgpackr writes typed arrays and sets as something else.
-const packr = new Packr({ useRecords: false, variableMapSize: true, moreTypes: true });
+let packrAtHand: Packr | undefined;
+
+/** Loaded at first use: most programs, and every command, never need it. */
+function packr(): Packr {
+  if (packrAtHand === undefined) {
+    const msgpackr = createRequire(import.meta.url)("msgpackr") as typeof import("msgpackr");
+    packrAtHand = new msgpackr.Packr({ useRecords: false, variableMapSize: true, moreTypes: true });
+  }
+  return packrAtHand;
+}
 
 function invalid(text: string): PdpmError {
   return new PdpmError("PDPM_INVALID_ARGUMENT", text);
@@ -66,9 +76,9 @@ const anyMsgpack: Codec<unknown> = {
     if (value === undefined || typeof value === "function") {
       throw invalid(`MessagePack cannot hold ${describe(value)}`);
     }
-    return packr.pack(value);
+    return packr().pack(value);
   },
-  decode: (bytes) => packr.unpack(bytes),
+  decode: (bytes) => packr().unpack(bytes),
   numbers: plainNumbers,
 };
 

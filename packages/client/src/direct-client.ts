@@ -14,7 +14,14 @@ import {
 } from "@pdpm/direct";
 import type { Address } from "@pdpm/layout";
 import type { StoreLabel } from "@pdpm/layout/region-header";
-import { type CallHandler, ChunkMap, type CounterTable, type NodeFabric, Router, Runner } from "@pdpm/verbs";
+import {
+  type CallHandler,
+  ChunkMap,
+  type CounterTable,
+  type NodeFabric,
+  Router,
+  Runner,
+} from "@pdpm/verbs";
 import { Gate } from "./gate.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { Identity, Membership } from "./membership.ts";
@@ -62,7 +69,8 @@ export class DirectClient {
     this.#router = new Router(clock, this.#chunks, nodes, servers);
     this.#gate = new Gate(this.#router);
     this.#runner = new Runner(this.#gate, clock, parts.counters);
-    this.backend = new DirectBackend(this.#session(), this.#runner, clock, () => this.#leave());
+    const leave = (timeoutMs: number): Promise<void> => this.#leave(timeoutMs);
+    this.backend = new DirectBackend(this.#session(identity), this.#runner, clock, leave);
   }
 
   /** Enters the store. On failure nothing is left behind, and `parts.end` was called. */
@@ -71,7 +79,8 @@ export class DirectClient {
     try {
       identity = await parts.membership.enter();
       const client = new DirectClient(parts, identity);
-      await client.#begin();
+      const { session } = client.backend;
+      client.#begin(await client.#takeLease(client.#runner, session, identity));
       return client;
     } catch (error) {
       await identity?.leave();
@@ -86,60 +95,86 @@ export class DirectClient {
     this.housekeeping.hurry();
   }
 
-  #session(): Session {
+  #session({ clientId }: Identity): Session {
     const { label, nodes, cursors } = this.#parts;
     return new Session({
-      clientId: this.#identity.clientId,
+      clientId,
       chunks: this.#chunks,
       nodeCount: nodes.length,
       chunksMost: label.chunksMost,
       durability: label.durability,
       cursorsMost: cursors,
-      prng: this.#prng.fork(`session ${this.#identity.clientId}`),
+      prng: this.#prng.fork(`session ${clientId}`),
       running: () => this.#runner.running(),
     });
   }
 
-  async #begin(): Promise<void> {
-    const { backend } = this;
+  /** Shows the others that `session` lives. Nothing may be locked in its name before. */
+  async #takeLease(runner: Runner, session: Session, { kind }: Identity): Promise<Address> {
     const { timeoutMs } = this.#parts;
-    const { session } = backend;
-    await backend.run("open", () => session.table.load(), { timeoutMs });
-    const { kind } = this.#identity;
-    const take = (): ReturnType<typeof takeLease> => takeLease(session, process.pid, kind);
-    this.#lease = await backend.run("open", take, { timeoutMs });
-    this.housekeeping.begin(backend, this.#lease);
+    await runner.run(runner.operation("open"), session.table.load(), { timeoutMs });
+    const take = takeLease(session, process.pid, kind);
+    return await runner.run(runner.operation("open"), take, { timeoutMs });
+  }
+
+  #begin(lease: Address): void {
+    this.#lease = lease;
+    this.housekeeping.begin(this.backend, lease);
   }
 
   async #renewIfFenced(): Promise<void> {
     if (!this.#isFenced) return;
+    // A node that refuses the new id, too, while we are at it, sets this again.
+    this.#isFenced = false;
+    try {
+      await this.#renew();
+    } catch (error) {
+      this.#isFenced = true;
+      throw error;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { membership, clock, counters } = this.#parts;
     const old = this.#identity;
     // Nothing of the old id is posted any more before the new one is admitted anywhere.
     this.#gate.close(old.clientId);
-    this.#identity = await this.#parts.membership.enter();
-    this.#gate = new Gate(this.#router);
-    this.#runner.switchTo(this.#gate);
-    this.backend.renew(this.#session());
-    await this.#begin();
-    this.#isFenced = false;
+    const identity = await membership.enter();
+    const gate = new Gate(this.#router);
+    const session = this.#session(identity);
+    let lease: Address;
+    try {
+      lease = await this.#takeLease(new Runner(gate, clock, counters), session, identity);
+    } catch (error) {
+      await identity.leave();
+      throw error;
+    }
+    // From here on, at once, operations start under the new id: who meets its locks finds its lease.
+    this.#identity = identity;
+    this.#gate = gate;
+    this.#runner.switchTo(gate);
+    this.backend.renew(session);
+    this.#begin(lease);
     await old.leave();
     // Its locks and cells are taken back like anybody's: fenced first, reclaimed second.
     void this.housekeeping.reap(old.clientId); // Never rejects.
   }
 
-  async #leave(): Promise<void> {
+  /** A node that does not answer keeps nobody: what is left after `timeoutMs` is the others' affair. */
+  async #leave(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
     const { clientId } = this.#identity;
+    const endAt = clock.now() + timeoutMs;
     try {
-      await this.housekeeping.stop();
+      const stopped = this.housekeeping.stop();
+      await this.#runner.waits.until(stopped, { timeoutMs }, (why) => why);
       const isSettled = this.backend.session.doubts.size === 0;
       // With something unsettled the record stays: the others take it back as from the dead.
       if (isSettled) {
         const { session } = this.backend;
-        await this.backend.run(
-          "close",
-          () => freeLease(session, this.#lease, clientId, "live"),
-          { timeoutMs: this.#parts.timeoutMs },
-        );
+        await this.backend.run("close", () => freeLease(session, this.#lease, clientId, "live"), {
+          timeoutMs: Math.max(0, endAt - clock.now()),
+        });
       }
     } catch (error) {
       if (!isPdpmError(error)) throw error; // The node is gone: the others settle it.

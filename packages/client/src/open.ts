@@ -6,13 +6,13 @@ import { join, resolve } from "node:path";
 import { PdpmError, Prng, systemClock } from "@pdpm/base";
 import { Store } from "@pdpm/kv";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
-import { nodeLockName } from "@pdpm/memory-node";
 import {
   bootWord,
   createRegionFile,
   FileLock,
   MappedFabric,
   MappedRegion,
+  nodeLockName,
   regionFileName,
 } from "@pdpm/transport-mapped";
 import { CounterTable } from "@pdpm/verbs";

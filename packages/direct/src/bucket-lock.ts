@@ -3,11 +3,11 @@
 // half done is finished first.
 
 import { type Address, BucketImage, bucketBytes, decodeState } from "@pdpm/layout";
-import { compareAndSwap, type Protocol, read, round } from "@pdpm/verbs";
+import { type Protocol, read } from "@pdpm/verbs";
 import { type BucketChain, followChain, readChain } from "./bucket-chain.ts";
 import { repairBucket } from "./bucket-repair.ts";
 import { corrupt } from "./damage.ts";
-import { giveUpTaking, Hold, letGo } from "./holds.ts";
+import { Hold, leaveInDoubt, letGo, take } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
@@ -21,22 +21,11 @@ export interface LockedBucket {
 /** Takes the lock; a round trip when nobody else holds it, and one per overflow bucket. */
 export function* lockBucket(context: Context, home: Address): Protocol<LockedBucket> {
   const { session } = context;
-  const patience = new Patience(context);
-  while (session.held.has(home)) yield* patience.wait(`bucket ${home} is in use by this client`);
-  session.held.add(home);
   const hold = new Hold(home, session.lockWord, 0n);
-  let image: BucketImage | undefined;
+  const image = yield* takeLock(context, hold);
+  if (image === undefined) return yield* repair(context, hold);
   try {
-    image = yield* take(context, hold, patience);
-  } catch (error) {
-    giveUpTaking(context, home, error);
-    throw error;
-  }
-  try {
-    if (image !== undefined) return { hold, chain: yield* followChain(context, home, image) };
-    yield* repairBucket(context, yield* readChain(context, home));
-    session.doubts.delete(home);
-    return { hold, chain: yield* readChain(context, home) };
+    return { hold, chain: yield* followChain(context, home, image) };
   } catch (error) {
     yield* letGo(context, [hold]);
     throw error;
@@ -44,27 +33,43 @@ export function* lockBucket(context: Context, home: Address): Protocol<LockedBuc
 }
 
 /** Returns the bucket as it stood under the lock; undefined when the lock was a dead client's. */
-function* take(context: Context, hold: Hold, patience: Patience): Protocol<BucketImage | undefined> {
+function* takeLock(context: Context, hold: Hold): Protocol<BucketImage | undefined> {
   const { session } = context;
   const { address, word } = hold;
+  const patience = new Patience(context);
   for (;;) {
-    const [found, bytes] = yield* round(
-      compareAndSwap(address, 0n, word),
-      read(address, bucketBytes),
-    );
-    if (found === 0n) return new BucketImage(bytes);
+    while (session.held.has(address)) {
+      yield* patience.wait(`bucket ${address} is in use by this client`);
+    }
+    const [found, bytes] = yield* take(context, address, 0n, word, read(address, bucketBytes));
+    if (found === 0n) return new BucketImage(bytes as Uint8Array);
     const holder = decodeState(found);
     if (holder === undefined) throw corrupt(`the lock word of bucket ${address} is damaged`);
     session.events.lockWaits += 1;
-    const isLeftover = holder.owner === session.clientId;
     const { alive, who } = yield* judge(context, holder.owner);
-    if (alive && !isLeftover) {
+    if (alive && holder.owner !== session.clientId) {
       yield* patience.wait(`the bucket of the key is locked by client ${holder.owner} (${who})`);
       continue;
     }
-    const [again] = yield* round(compareAndSwap(address, found, word));
+    if (session.held.has(address)) continue;
+    const [again] = yield* take(context, address, found, word);
     if (again !== found) continue;
     session.events.recoveries += 1;
     return undefined;
+  }
+}
+
+/** Finishes what the lock's last holder left. Until that is done the lock must not open again. */
+function* repair(context: Context, hold: Hold): Protocol<LockedBucket> {
+  const { session } = context;
+  const home = hold.address;
+  try {
+    yield* repairBucket(context, yield* readChain(context, home));
+    const chain = yield* readChain(context, home);
+    session.doubts.delete(home);
+    return { hold, chain };
+  } catch (error) {
+    leaveInDoubt(context, hold);
+    throw error;
   }
 }

@@ -70,6 +70,14 @@ export class ChunkTable {
     }
   }
 
+  /** The same with those that are being retired: cells in them may still be held. */
+  *inUse(): Iterable<{ chunk: number; sizeClass: number }> {
+    for (const [chunk, entry] of this.#entries.entries()) {
+      if (entry?.state === ChunkState.retiring) yield { chunk, sizeClass: entry.sizeClass };
+    }
+    yield* this.active();
+  }
+
   /** Cells that a chunk of this class has. */
   cellsPerChunk(sizeClass: number): number {
     return Math.floor(this.#geometry.chunkBytes / cellBytes(sizeClass));
@@ -125,7 +133,11 @@ export class ChunkTable {
     return this.#entries.some((entry) => entry?.node === node && entry.place === place);
   }
 
-  /** Reads the whole table again. Two round trips, more for a table of over 8192 numbers. */
+  /**
+   * Reads the whole table again. Two round trips, more for a table of over 8192 numbers. What it says
+   * counts only if it is not older than what is known already: rounds of two operations may overtake each
+   * other, and a chunk that this client has acknowledged as retired must not come back.
+   */
   *load(): Protocol<void> {
     const [words] = yield* round(read(rootWords.tableLock, rootWordsBytes));
     const count = numberOf(wordAt(words, rootWords.tableCount));
@@ -133,10 +145,17 @@ export class ChunkTable {
     if (count === undefined || generation === undefined || count > this.#geometry.chunkNumbers) {
       throw corrupt("the root words are damaged");
     }
+    const parts: Uint8Array[] = [];
     for (let first = 0; first < count; first += wordsPerRead) {
       const length = Math.min(wordsPerRead, count - first);
       const [bytes] = yield* round(read(this.#geometry.tableWord(first), length * 8));
-      for (let i = 0; i < length; i += 1) this.#take(first + i, wordAt(bytes, i * 8));
+      parts.push(bytes);
+    }
+    if (generation < this.generation) return;
+    for (const [part, bytes] of parts.entries()) {
+      for (let i = 0; i < bytes.length / 8; i += 1) {
+        this.#take(part * wordsPerRead + i, wordAt(bytes, i * 8));
+      }
     }
     this.generation = generation;
   }

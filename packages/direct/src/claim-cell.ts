@@ -2,8 +2,8 @@
 // agree. The incarnation grows with every claim, so whatever pointed to the cell's last life is void.
 
 import { type Address, bucketClass, CellState, slotClassCount, stateWord } from "@pdpm/layout";
-import { compareAndSwap, type Protocol, round } from "@pdpm/verbs";
-import { giveUpTaking, Hold } from "./holds.ts";
+import type { Protocol } from "@pdpm/verbs";
+import { Hold, take } from "./holds.ts";
 import type { Context } from "./session.ts";
 
 /** A cell that is ours: claimed, reachable by nobody. */
@@ -65,17 +65,8 @@ function* claim(
   const incarnation = lastIncarnation + 1;
   const free = stateWord(CellState.free, lastIncarnation, 0);
   const mine = session.myWord(CellState.claimed, incarnation);
-  session.held.add(cell);
-  try {
-    const [found] = yield* round(compareAndSwap(cell, free, mine));
-    if (found !== free) {
-      session.held.delete(cell);
-      return undefined;
-    }
-  } catch (error) {
-    giveUpTaking(context, cell, error);
-    throw error;
-  }
+  const [found] = yield* take(context, cell, free, mine);
+  if (found !== free) return undefined;
   const hold = new Hold(cell, mine, stateWord(CellState.free, incarnation, 0));
   return { cell, sizeClass, incarnation, hold };
 }

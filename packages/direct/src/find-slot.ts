@@ -3,7 +3,14 @@
 // those entries stand unchanged afterwards: a key that moves meanwhile keeps its entry's place.
 
 import { type Key, keyText } from "@pdpm/kv";
-import { CellState, copyCapacity, decodeState, isSizeClass, wordAt } from "@pdpm/layout";
+import {
+  CellState,
+  clearedEntry,
+  copyCapacity,
+  decodeState,
+  isSizeClass,
+  wordAt,
+} from "@pdpm/layout";
 import { flush, type Post, type Protocol, read, round } from "@pdpm/verbs";
 import { type BucketChain, homeOf, type PlacedEntry, readChain } from "./bucket-chain.ts";
 import { lockBucket } from "./bucket-lock.ts";
@@ -34,12 +41,26 @@ type Match =
   | { readonly kind: "missing" | "deleted" | "moving" | "changed" }
   | { readonly kind: "unclear"; readonly view: SlotView };
 
+/** Tells damage from work in progress: bytes that stay as they are while nobody holds their slot. */
+class Looks {
+  #before: SlotView | undefined;
+  #equal = 0;
+
+  /** Whether `view` was seen so often enough. */
+  showDamage(view: SlotView): boolean {
+    const before = this.#before;
+    const isSame = before?.slot === view.slot && Buffer.compare(before.bytes, view.bytes) === 0;
+    this.#equal = isSame && !view.word?.owner ? this.#equal + 1 : 0;
+    this.#before = view;
+    return this.#equal >= equalLooksMost;
+  }
+}
+
 /** The slot of `key` without any lock, or undefined: two round trips when nothing is going on. */
 export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefined> {
   const home = homeOf(context, key);
   const patience = new Patience(context);
-  let before: Uint8Array | undefined;
-  let equal = 0;
+  const looks = new Looks();
   for (;;) {
     const chain = yield* readChain(context, home.bucket);
     const match = yield* matchKey(context, key, home.fingerprint, chain);
@@ -52,13 +73,11 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
       return undefined;
     }
     if (match.kind === "unclear") {
-      const image = match.view.bytes;
-      const isSame = before !== undefined && Buffer.compare(before, image) === 0;
-      equal = isSame && !match.view.word?.owner ? equal + 1 : 0;
-      if (equal >= equalLooksMost) throw corruptSlot(key, match.view.slot);
-      before = image;
+      if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
+      yield* helpSlotHolder(context, key, match.view);
+    } else {
+      yield* helpBucketHolder(context, chain);
     }
-    yield* helpHolder(context, key, chain, match);
     yield* patience.wait(`${keyText(key)} is being changed`);
   }
 }
@@ -71,6 +90,7 @@ export function* findLocked(
 ): Protocol<Placed | undefined> {
   const { fingerprint } = homeOf(context, key);
   const patience = new Patience(context);
+  const looks = new Looks();
   for (;;) {
     const match = yield* matchKey(context, key, fingerprint, chain);
     if (match.kind === "found") return match.placed;
@@ -78,10 +98,11 @@ export function* findLocked(
       if (chain.damaged) throw corrupt(`the bucket of ${keyText(key)} is damaged`);
       return undefined;
     }
-    if (match.kind !== "unclear" || patience.attempt >= 100) {
+    if (match.kind !== "unclear") {
       throw corrupt(`the bucket of ${keyText(key)} names a slot that is not there`);
     }
-    yield* helpHolder(context, key, chain, match);
+    if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
+    yield* helpSlotHolder(context, key, match.view, chain);
     yield* patience.wait(`${keyText(key)} is being changed`);
   }
 }
@@ -103,14 +124,16 @@ function* matchKey(
     read(cell, Math.min(headBytes, committedOffset + copyCapacity(sizeClass))),
   );
   const images = (yield* round(...posts)) as Uint8Array[];
+  let other: Match | undefined;
   for (const [i, entry] of candidates.entries()) {
     const match = classify(key, entry, new SlotView(entry.cell, images[i] as Uint8Array));
-    if (match === undefined) continue;
-    if (match.kind === "deleted" && context.session.isDurable) {
+    if (match?.kind === "found") return match; // Whoever is at work on the others is not waited for.
+    if (match?.kind === "deleted" && context.session.isDurable) {
       yield* round(flush(entry.cell, 8)); // Answered only once it is durable (H7).
     }
-    return match;
+    other ??= match;
   }
+  if (other !== undefined) return other;
   return (yield* areUnchanged(candidates)) ? { kind: "missing" } : { kind: "changed" };
 }
 
@@ -132,9 +155,12 @@ function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefin
   return { kind: "found", placed: { cursor, entry } };
 }
 
+/** Whether the entries stand as they were; the mark of one that was pending may be cleared meanwhile. */
 function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
   const words = (yield* round(...entries.map(({ at }) => read(at, 8)))) as Uint8Array[];
-  return entries.every(({ word }, i) => wordAt(words[i] as Uint8Array, 0) === word);
+  return entries.every(
+    ({ word }, i) => clearedEntry(wordAt(words[i] as Uint8Array, 0)) === clearedEntry(word),
+  );
 }
 
 /** Makes entries durable that somebody marked pending: whoever meets the mark flushes (H7). */
@@ -148,23 +174,24 @@ export function* settlePending(
   if (posts.length > 0) yield* round(...posts);
 }
 
-/** If what is in the way belongs to a dead client, finishes its work. */
-function* helpHolder(
+/** If the slot in the way is held by a dead client, finishes its work. `chain`: we hold its bucket. */
+function* helpSlotHolder(
   context: Context,
   key: Key,
-  chain: BucketChain,
-  match: Match,
+  view: SlotView,
+  chain?: BucketChain,
 ): Protocol<void> {
   const { session } = context;
-  if (match.kind === "unclear") {
-    const owner = match.view.word?.owner ?? 0;
-    if (owner === 0 || session.held.has(match.view.slot)) return;
-    const { alive } = yield* judge(context, owner);
-    if (alive && owner !== session.clientId) return;
-    const locked = session.held.has(chain.home) ? chain : undefined;
-    yield* recoverSlot(context, match.view.slot, owner, key, locked);
-    return;
-  }
+  const owner = view.word?.owner ?? 0;
+  if (owner === 0 || session.held.has(view.slot)) return;
+  const { alive } = yield* judge(context, owner);
+  if (alive && owner !== session.clientId) return;
+  yield* recoverSlot(context, view.slot, owner, key, chain);
+}
+
+/** If the bucket is held by a dead client, finishes its work. */
+function* helpBucketHolder(context: Context, chain: BucketChain): Protocol<void> {
+  const { session } = context;
   if (session.held.has(chain.home)) return;
   const holder = decodeState(chain.homeImage.lockWord);
   if (holder === undefined || holder.owner === 0) return;

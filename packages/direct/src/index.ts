@@ -1,7 +1,7 @@
 // pDPM-Direct: clients do everything, on memory nodes alone.
 export { type AuditReport, auditStore, countSpace } from "./audit.ts";
 export { DirectBackend } from "./direct-backend.ts";
-export { type Judgement, type JudgeRequest, membersServer } from "./judge.ts";
+export { type Judgement, type JudgeRequest, judge, membersServer } from "./judge.ts";
 export {
   acknowledge,
   findLease,
@@ -16,5 +16,6 @@ export { bucketsPerPage, scanPage } from "./key-scan.ts";
 export { type ExtendRequest, nodeServer } from "./make-space.ts";
 export { readKey } from "./read-path.ts";
 export { reapClient, settle, takeBackHolds } from "./reap.ts";
+export { type RepairReport, repairStore } from "./repair.ts";
 export { type Context, type DirectEvents, Session, type SessionOptions } from "./session.ts";
 export { writeKey } from "./write-path.ts";

@@ -6,10 +6,10 @@ import { addressOf, ChunkState, tableWord } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { call, compareAndSwap, flush, type Protocol, round, write } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
-import { letGo, release } from "./holds.ts";
+import { release } from "./holds.ts";
 import { retireEmptyChunk } from "./retire-chunk.ts";
 import type { Context } from "./session.ts";
-import { announce, lockTable } from "./table-lock.ts";
+import { announce, giveUp, lockTable } from "./table-lock.ts";
 
 /** Bytes wiped by one verb. */
 const wipeBytes = 256 * 1024;
@@ -46,7 +46,7 @@ export function* makeSpace(context: Context, sizeClass: number): Protocol<void> 
       return;
     }
   } catch (error) {
-    yield* letGo(context, [lock]);
+    yield* giveUp(context, lock, error);
     throw error;
   }
   pool.starved.add(sizeClass);

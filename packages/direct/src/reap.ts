@@ -37,17 +37,22 @@ export function* takeBackHolds(context: Context, owner: number): Protocol<void> 
   }
 }
 
-/** Finishes or frees what stands at one address. */
+/** Finishes or frees what `owner` left at one address. */
 export function* settle(context: Context, address: Address, owner: number): Protocol<void> {
   const { session } = context;
+  const chunk = chunkOf(address);
   if (session.held.has(address)) return;
-  if (address === rootWords.tableLock) {
-    yield* release(context, [yield* lockTable(context)]);
-  } else if (chunkOf(address) === 0) {
-    const { hold } = yield* lockBucket(context, address);
-    yield* release(context, [hold]);
+  if (chunk > 0) {
+    if (!(yield* recoverSlot(context, address, owner))) return;
   } else {
-    yield* recoverSlot(context, address, owner);
+    const [bytes] = yield* round(read(address, 8));
+    const word = decodeState(wordAt(bytes, 0));
+    if (word !== undefined && word.owner !== owner) return void session.doubts.delete(address);
+    const hold =
+      address === rootWords.tableLock
+        ? yield* lockTable(context)
+        : (yield* lockBucket(context, address)).hold;
+    yield* release(context, [hold]);
   }
   session.doubts.delete(address);
 }
@@ -60,7 +65,7 @@ function* heldBy(context: Context, owner: number): Protocol<Address[]> {
     (_, i) => geometry.homeBucket(i) + bucketFields.lock,
   );
   const held = yield* ownedAmong(buckets, owner);
-  for (const { chunk, sizeClass } of [...table.active()]) {
+  for (const { chunk, sizeClass } of [...table.inUse()]) {
     const cells = Array.from({ length: table.cellsPerChunk(sizeClass) }, (_, i) =>
       table.cell(chunk, sizeClass, i),
     );

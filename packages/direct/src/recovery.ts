@@ -5,6 +5,7 @@
 //   live, locked, in its bucket    an update: if the uncommitted copy verifies, has the slot's incarnation
 //                                  and a higher commit number, it is committed: copy it over; then unlock
 //   dead, moved                    its bucket's affair (bucket-repair.ts), or nobody's: free it
+//   an overflow bucket             in its chain: let go of it; else nobody's: free it
 //
 // It never undoes an update (H5). All but the first case is done under the key's bucket lock, so that an
 // insert or move of somebody else cannot be half seen. Every step may be repeated: we may die too.
@@ -13,8 +14,10 @@ import { type Key, toKey } from "@pdpm/kv";
 import {
   type Address,
   bucketClass,
+  bucketFields,
   CellState,
   type CellWord,
+  ChunkState,
   cellBytes,
   chunkOf,
   copyCapacity,
@@ -31,14 +34,16 @@ import { type BucketChain, homeOf } from "./bucket-chain.ts";
 import { lockBucket } from "./bucket-lock.ts";
 import { repairBucket } from "./bucket-repair.ts";
 import { corrupt, corruptSlot } from "./damage.ts";
-import { giveUpTaking, Hold, letGo, release } from "./holds.ts";
+import { Hold, leaveInDoubt, letGo, release, take } from "./holds.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, SlotView } from "./slot-view.ts";
 
 /**
  * Recovers the cell at `slot` if it is still held by `owner`, who can post nothing any more.
  * @param key - For messages, when the caller knows it.
- * @param chain - The key's bucket, when the caller holds its lock.
+ * @param chain - The key's bucket, by a caller that holds its lock.
+ * @returns whether nothing of `owner` stands there any more. False: another operation of this client is at
+ *   work there; the caller looks again later.
  */
 export function* recoverSlot(
   context: Context,
@@ -46,34 +51,34 @@ export function* recoverSlot(
   owner: number,
   key?: Key,
   chain?: BucketChain,
-): Protocol<void> {
+): Protocol<boolean> {
   const { session } = context;
-  const sizeClass = session.table.entry(chunkOf(slot))?.sizeClass;
-  if (sizeClass === undefined) throw corrupt(`no chunk carries cell ${slot}`);
+  const chunk = session.table.entry(chunkOf(slot));
+  if (chunk === undefined) throw corrupt(`no chunk carries cell ${slot}`);
+  if (chunk.state === ChunkState.retired) return true; // It was all free then.
   const [bytes] = yield* round(read(slot, 8));
   const word = decodeState(wordAt(bytes, 0));
   if (word === undefined) throw key === undefined ? corrupt(`cell ${slot}`) : corruptSlot(key, slot);
-  if (word.owner !== owner || session.held.has(slot)) return;
+  if (session.held.has(slot)) return false;
+  if (word.owner !== owner) return true;
   session.events.recoveries += 1;
   if (word.state === CellState.claimed) {
     yield* free(context, slot, word);
-    return;
+    return true;
   }
-  if (sizeClass === bucketClass) {
-    yield* recoverOverflow(context, slot, word);
-    return;
-  }
-  const image = yield* readCell(slot, sizeClass);
-  const home = homeOf(context, ownKey(image, sizeClass, key)).bucket;
-  if (chain !== undefined) {
-    yield* underBucket(context, image, word, sizeClass, chain);
-    return;
-  }
-  if (session.held.has(home)) return; // Our own operation on this bucket will meet it.
+  const { sizeClass } = chunk;
+  if (chain !== undefined) return yield* underBucket(context, slot, word, sizeClass, chain);
+  const home =
+    sizeClass === bucketClass
+      ? yield* homeOfOverflow(slot)
+      : yield* homeOfSlot(context, slot, word, sizeClass, key);
+  if (home === undefined) return true;
+  if (session.held.has(home)) return false;
   const bucket = yield* lockBucket(context, home);
   try {
-    yield* underBucket(context, image, word, sizeClass, bucket.chain);
+    const isDone = yield* underBucket(context, slot, word, sizeClass, bucket.chain);
     yield* release(context, [bucket.hold]);
+    return isDone;
   } catch (error) {
     yield* letGo(context, [bucket.hold]);
     throw error;
@@ -90,16 +95,40 @@ function* readCell(slot: Address, sizeClass: number): Protocol<SlotView> {
   return new SlotView(slot, bytes);
 }
 
+/** The home bucket of the key that stands in the slot; undefined when somebody changed it meanwhile. */
+function* homeOfSlot(
+  context: Context,
+  slot: Address,
+  word: CellWord,
+  sizeClass: number,
+  asked: Key | undefined,
+): Protocol<Address | undefined> {
+  const key = ownKey(yield* readCell(slot, sizeClass), word.incarnation, sizeClass) ?? asked;
+  if (key !== undefined) return homeOf(context, key).bucket;
+  // Read while somebody else recovered it and went on writing, or damaged.
+  const [bytes] = yield* round(read(slot, 8));
+  const { state, incarnation, owner } = word;
+  if (wordAt(bytes, 0) !== stateWord(state, incarnation, owner)) return undefined;
+  throw corrupt(`neither copy in cell ${slot} verifies`);
+}
+
+/** An overflow bucket says itself which home bucket it was meant for. */
+function* homeOfOverflow(cell: Address): Protocol<Address> {
+  const [bytes] = yield* round(read(cell + bucketFields.intent, 8));
+  const home = numberOf(wordAt(bytes, 0));
+  if (home === undefined) throw corrupt(`overflow bucket ${cell} is damaged`);
+  return home;
+}
+
 /** The key that stands in the slot, by whichever copy verifies. */
-function ownKey(image: SlotView, sizeClass: number, asked: Key | undefined): Key {
+function ownKey(image: SlotView, incarnation: number, sizeClass: number): Key | undefined {
   for (const offset of [committedOffset, committedOffset + copyCapacity(sizeClass)]) {
     const copy = image.header(offset);
-    if (typeof copy !== "object" || copy.incarnation !== image.word?.incarnation) continue;
+    if (typeof copy !== "object" || copy.incarnation !== incarnation) continue;
     const start = offset + copyHeaderBytes;
     return toKey(image.bytes.subarray(start, start + copy.keyBytes));
   }
-  if (asked !== undefined) return asked;
-  throw corrupt(`neither copy in cell ${image.slot} verifies`);
+  return undefined;
 }
 
 function* free(context: Context, cell: Address, word: CellWord): Protocol<void> {
@@ -112,47 +141,66 @@ function* free(context: Context, cell: Address, word: CellWord): Protocol<void> 
 /** Under the bucket's lock: what becomes of the cell follows from whether the bucket names it. */
 function* underBucket(
   context: Context,
-  before: SlotView,
+  slot: Address,
   word: CellWord,
   sizeClass: number,
   chain: BucketChain,
-): Protocol<void> {
+): Protocol<boolean> {
   const { session } = context;
-  const slot = before.slot;
+  if (sizeClass === bucketClass) {
+    yield* letStand(context, slot, word, chain.addresses.includes(slot));
+    return true;
+  }
   const entry = [...chain.entries()].find(({ cell }) => cell === slot);
   if (entry === undefined) {
     yield* free(context, slot, word);
-    return;
+    return true;
   }
   if (word.state !== CellState.live) {
     yield* repairBucket(context, chain);
     session.doubts.delete(slot);
-    return;
+    return true;
   }
+  return yield* finishUpdate(context, slot, word, sizeClass);
+}
+
+/** A held overflow bucket is a bucket if the chain leads to it, else nobody's. */
+function* letStand(
+  context: Context,
+  cell: Address,
+  word: CellWord,
+  isNamed: boolean,
+): Protocol<void> {
+  const { state, incarnation, owner } = word;
+  const idle = stateWord(isNamed ? CellState.live : CellState.free, incarnation, 0);
+  yield* round(compareAndSwap(cell, stateWord(state, incarnation, owner), idle));
+  context.session.doubts.delete(cell);
+}
+
+/** Takes the slot's lock over, redoes the update if it was committed, and unlocks. */
+function* finishUpdate(
+  context: Context,
+  slot: Address,
+  word: CellWord,
+  sizeClass: number,
+): Protocol<boolean> {
+  const { session } = context;
+  if (session.held.has(slot)) return false;
   const taken = stateWord(word.state, word.incarnation, word.owner);
   const mine = session.myWord(CellState.live, word.incarnation);
-  session.held.add(slot);
-  try {
-    const [found] = yield* round(compareAndSwap(slot, taken, mine));
-    if (found !== taken) {
-      session.held.delete(slot);
-      return;
-    }
-  } catch (error) {
-    giveUpTaking(context, slot, error);
-    throw error;
-  }
+  const [found] = yield* take(context, slot, taken, mine);
+  if (found !== taken) return true;
   const hold = new Hold(slot, mine, stateWord(CellState.live, word.incarnation, 0));
   try {
     yield* redo(context, yield* readCell(slot, sizeClass), sizeClass);
-    session.doubts.delete(slot);
-    yield* release(context, [hold]);
   } catch (error) {
     // The update must not be lost: the lock stays, and recovery is tried again.
-    hold.released = true;
-    session.doubt(slot);
+    leaveInDoubt(context, hold);
     throw error;
   }
+  session.doubts.delete(slot);
+  yield* release(context, [hold]);
+  return true;
 }
 
 /** Copies a committed update from the uncommitted space over the committed one. */
@@ -181,28 +229,4 @@ function verified(
   const copy = image.header(offset);
   if (typeof copy !== "object" || copy.incarnation !== incarnation) return undefined;
   return typeof image.value(offset, copy) === "object" ? copy : undefined;
-}
-
-/** An overflow bucket says itself which home bucket it was meant for. */
-function* recoverOverflow(context: Context, cell: Address, word: CellWord): Protocol<void> {
-  const { session } = context;
-  const [bytes] = yield* round(read(cell + 8, 8));
-  const home = numberOf(wordAt(bytes, 0));
-  if (home === undefined) throw corrupt(`overflow bucket ${cell} is damaged`);
-  if (session.held.has(home)) return;
-  const { hold, chain } = yield* lockBucket(context, home);
-  try {
-    if (chain.addresses.includes(cell)) {
-      const { state, incarnation, owner } = word;
-      const idle = stateWord(CellState.live, incarnation, 0);
-      yield* round(compareAndSwap(cell, stateWord(state, incarnation, owner), idle));
-    } else {
-      yield* free(context, cell, word);
-    }
-    session.doubts.delete(cell);
-    yield* release(context, [hold]);
-  } catch (error) {
-    yield* letGo(context, [hold]);
-    throw error;
-  }
 }

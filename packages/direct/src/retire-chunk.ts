@@ -32,15 +32,17 @@ export function* retireEmptyChunk(context: Context, wanted: number): Protocol<bo
   const candidates = [...table.active()].filter(({ sizeClass }) => sizeClass !== wanted);
   for (const { chunk, sizeClass } of candidates) {
     if (!(yield* isAllFree(context, chunk, sizeClass))) continue;
-    yield* setChunkState(context, chunk, ChunkState.retiring);
-    context.operation.epoch = table.generation;
     let isRetired = false;
     try {
+      yield* setChunkState(context, chunk, ChunkState.retiring);
+      context.operation.epoch = table.generation;
       isRetired =
         (yield* allAcknowledged(context)) && (yield* isAllFree(context, chunk, sizeClass));
     } finally {
+      // Told to stop, or after a failure, it may stand as retiring without our table saying so.
+      if (!isRetired) yield* table.load();
       const state = isRetired ? ChunkState.retired : ChunkState.active;
-      yield* setChunkState(context, chunk, state);
+      if (table.entry(chunk)?.state !== state) yield* setChunkState(context, chunk, state);
     }
     if (isRetired) return true;
   }

@@ -9,11 +9,11 @@ import {
   stateWord,
   valueOffset,
 } from "@pdpm/layout";
-import { compareAndSwap, type Protocol, read, round } from "@pdpm/verbs";
+import { type Protocol, read } from "@pdpm/verbs";
 import type { BucketChain } from "./bucket-chain.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corruptSlot } from "./damage.ts";
-import { giveUpTaking, Hold, release } from "./holds.ts";
+import { Hold, release, take } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { Patience } from "./patience.ts";
 import { recoverSlot } from "./recovery.ts";
@@ -44,25 +44,16 @@ export function* lockSlot(
   const patience = new Patience(context);
   for (;;) {
     while (session.held.has(slot)) yield* patience.wait(`${keyText(key)} is in use by this client`);
-    session.held.add(slot);
-    let found: bigint;
-    let bytes: Uint8Array;
-    try {
-      [found, bytes] = yield* round(compareAndSwap(slot, idle, mine), read(slot, headBytes));
-    } catch (error) {
-      giveUpTaking(context, slot, error);
-      throw error;
-    }
+    const [found, bytes] = yield* take(context, slot, idle, mine, read(slot, headBytes));
     if (found === idle) {
       const hold = new Hold(slot, mine, idle);
-      const view = new SlotView(slot, bytes);
+      const view = new SlotView(slot, bytes as Uint8Array);
       const copy = view.header(committedOffset);
       const isGood = typeof copy === "object" && copy.incarnation === incarnation;
       if (isGood && view.isOf(key, committedOffset, copy)) return { hold, copy };
       yield* release(context, [hold]);
       throw corruptSlot(key, slot);
     }
-    session.held.delete(slot);
     const word = decodeState(found);
     if (word === undefined) throw corruptSlot(key, slot);
     if (word.state !== CellState.live || word.incarnation !== incarnation) return "gone";

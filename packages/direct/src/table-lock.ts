@@ -1,10 +1,11 @@
 // The lock of the chunk table: a root word, held while a chunk is cut or retired. A dead holder's lock is
-// taken over; a chunk that it was retiring becomes active again, a number that it had filled in counts.
+// taken over. Whoever takes it begins by finishing what was left half done: a chunk that was being retired
+// becomes active again, a number that was filled in counts.
 
+import { isPdpmError } from "@pdpm/base";
 import {
   ChunkState,
   decodeState,
-  decodeTable,
   numberOf,
   numberWord,
   rootWords,
@@ -14,7 +15,7 @@ import {
 } from "@pdpm/layout";
 import { compareAndSwap, type Post, type Protocol, read, round } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
-import { giveUpTaking, Hold, letGo } from "./holds.ts";
+import { Hold, leaveInDoubt, letGo, take } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
@@ -22,60 +23,57 @@ import type { Context } from "./session.ts";
 /** Takes the lock and reads the table anew. The caller holds no other lock. */
 export function* lockTable(context: Context): Protocol<Hold> {
   const { session, operation } = context;
-  const at = rootWords.tableLock;
-  const patience = new Patience(context);
-  const hold = new Hold(at, session.lockWord, 0n);
-  let isTakenOver = false;
-  for (;;) {
-    // Whoever waits here holds no address into any chunk: it has acknowledged what it has read.
-    operation.epoch = session.table.generation;
-    if (session.held.has(at)) {
-      yield* patience.wait("the chunk table is being changed by this client");
-      continue;
-    }
-    session.held.add(at);
-    try {
-      const [found] = yield* round(compareAndSwap(at, 0n, hold.word));
-      if (found === 0n) break;
-      isTakenOver = yield* takeOver(context, hold, found, patience);
-      if (isTakenOver) break;
-    } catch (error) {
-      giveUpTaking(context, at, error);
-      throw error;
-    }
-    session.held.delete(at);
-  }
+  const hold = new Hold(rootWords.tableLock, session.lockWord, 0n);
+  yield* takeLock(context, hold);
   try {
     yield* completeNumber(context);
     yield* session.table.load();
-    if (isTakenOver) yield* reviveRetiring(context);
-    session.doubts.delete(at);
+    yield* reviveRetiring(context);
+    session.doubts.delete(hold.address);
     operation.epoch = session.table.generation;
     return hold;
   } catch (error) {
-    yield* letGo(context, [hold]);
+    yield* giveUp(context, hold, error);
     throw error;
   }
 }
 
-function* takeOver(
-  context: Context,
-  hold: Hold,
-  found: bigint,
-  patience: Patience,
-): Protocol<boolean> {
-  const { session } = context;
-  const holder = decodeState(found);
-  if (holder === undefined) throw corrupt("the lock word of the chunk table is damaged");
-  const { alive, who } = yield* judge(context, holder.owner);
-  if (alive && holder.owner !== session.clientId) {
-    session.events.lockWaits += 1;
-    yield* patience.wait(`the chunk table is locked by client ${holder.owner} (${who})`);
-    return false;
+/**
+ * Lets go of the lock after `error`. If replies were lost, nobody here knows what the table says, and a chunk
+ * that stays half retired would hold up its readers: then the lock stays, until it is settled.
+ */
+export function* giveUp(context: Context, hold: Hold, error: unknown): Protocol<void> {
+  if (isPdpmError(error) && error.outcome === "unknown") leaveInDoubt(context, hold);
+  else yield* letGo(context, [hold]);
+}
+
+function* takeLock(context: Context, hold: Hold): Protocol<void> {
+  const { session, operation } = context;
+  const { address, word } = hold;
+  const patience = new Patience(context);
+  for (;;) {
+    // Whoever waits here holds no address into any chunk: it has acknowledged what it has read.
+    operation.epoch = session.table.generation;
+    if (session.held.has(address)) {
+      yield* patience.wait("the chunk table is being changed by this client");
+      continue;
+    }
+    const [found] = yield* take(context, address, 0n, word);
+    if (found === 0n) return;
+    const holder = decodeState(found);
+    if (holder === undefined) throw corrupt("the lock word of the chunk table is damaged");
+    const { alive, who } = yield* judge(context, holder.owner);
+    if (alive && holder.owner !== session.clientId) {
+      session.events.lockWaits += 1;
+      yield* patience.wait(`the chunk table is locked by client ${holder.owner} (${who})`);
+      continue;
+    }
+    if (session.held.has(address)) continue;
+    const [again] = yield* take(context, address, found, word);
+    if (again !== found) continue;
+    session.events.recoveries += 1;
+    return;
   }
-  const [again] = yield* round(compareAndSwap(hold.address, found, hold.word));
-  if (again === found) session.events.recoveries += 1;
-  return again === found;
 }
 
 /** A table word may stand filled in while the count does not cover it yet: then it counts. */
@@ -109,15 +107,14 @@ export function* announce(context: Context, count: number | undefined): Protocol
   return [...posts, ...session.flushes(rootWords.tableLock, rootWordsBytes)];
 }
 
+/** Only the lock's holder retires, so what stands half retired when it is taken was given up. */
 function* reviveRetiring(context: Context): Protocol<void> {
-  const { table, geometry } = context.session;
+  const { table } = context.session;
   for (let chunk = 1; chunk < table.count; chunk += 1) {
     if (table.entry(chunk)?.state === ChunkState.retiring) {
       yield* setChunkState(context, chunk, ChunkState.active);
     }
   }
-  const [bytes] = yield* round(read(geometry.tableWord(0), 8));
-  if (decodeTable(wordAt(bytes, 0)) === undefined) throw corrupt("the chunk table is damaged");
 }
 
 /** Changes one chunk's state, durably, and reads the table anew. Under the lock. */

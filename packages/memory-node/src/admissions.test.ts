@@ -3,11 +3,12 @@
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { systemClock } from "@pdpm/base";
-import { createRegionFile, MappedRegion } from "@pdpm/transport-mapped";
+import { createRegionFile, LeaseFiles, MappedRegion } from "@pdpm/transport-mapped";
 import { type Connection, clientIdLimit } from "@pdpm/transport-ws";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Admissions } from "./admissions.ts";
 import { FencedIds } from "./fenced-ids.ts";
+import { MappedClients } from "./mapped-clients.ts";
 
 let dir: string;
 let region: MappedRegion;
@@ -18,8 +19,8 @@ beforeEach(async () => {
   dir = await mkdtemp("/dev/shm/pdpm-admissions-");
   await createRegionFile(dir, 4096);
   region = MappedRegion.open(dir, systemClock);
-  fenced = await FencedIds.open(dir, 0);
-  admissions = new Admissions(region, fenced);
+  fenced = await FencedIds.open(dir, () => true);
+  admissions = new Admissions(region, fenced, new MappedClients(dir));
 });
 afterEach(async () => {
   await fenced.close();
@@ -130,7 +131,19 @@ test("a fence that cannot be made durable is not answered, and its id stays refu
   await fenced.close();
   await expect(admissions.fence(5)).rejects.toMatchObject({ code: "PDPM_UNAVAILABLE" });
   await expect(admissions.admit(new Busy(), 5)).rejects.toMatchObject({ code: "PDPM_FENCED" });
-  fenced = await FencedIds.open(dir, 0);
+  fenced = await FencedIds.open(dir, () => true);
+});
+
+test("of an earlier incarnation only mapped clients that live are admitted, unless they were fenced", async () => {
+  region.header.store("fencedThrough", 9n);
+  const lease = new LeaseFiles(dir).take(5);
+  await expect(admissions.admit(new Busy(), 4)).rejects.toMatchObject({ code: "PDPM_FENCED" });
+  const mapped = new Busy();
+  expect(await admissions.admit(mapped, 5)).toBe(5);
+  mapped.settle();
+  await admissions.fence(5);
+  await expect(admissions.admit(new Busy(), 5)).rejects.toMatchObject({ code: "PDPM_FENCED" });
+  lease.release();
 });
 
 test("ids that are used up are PDPM_NO_SPACE", async () => {

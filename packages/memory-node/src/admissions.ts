@@ -5,6 +5,8 @@
 //   verb of the old one is queued or running.
 // - From the moment a fence is asked for, its id is not admitted any more. It is answered when the
 //   refusal is durable and no verb of that id is queued or running. A fenced id stays fenced.
+// - Ids up to `fencedThrough` are of an earlier incarnation and refused, but for mapped clients that
+//   live: their verbs never passed through this process. They come for control calls alone.
 // - An id is durable in `admittedThrough` before it is admitted, and in `nextClientId` before it is
 //   told; so a new incarnation can refuse all ids that were ever admitted here.
 
@@ -12,20 +14,23 @@ import { PdpmError } from "@pdpm/base";
 import type { MappedRegion } from "@pdpm/transport-mapped";
 import { type Connection, clientIdLimit } from "@pdpm/transport-ws";
 import type { FencedIds } from "./fenced-ids.ts";
+import type { MappedClients } from "./mapped-clients.ts";
 
 /** See the head of this file. */
 export class Admissions {
   readonly #region: MappedRegion;
   readonly #fenced: FencedIds;
+  readonly #mapped: MappedClients;
   readonly #connections = new Map<number, Connection>();
   /** Ids whose fence was asked for and is not durable yet. */
   readonly #condemned = new Set<number>();
   /** What is going on for an id: admissions and fences of one id take turns. */
   readonly #turns = new Map<number, Promise<unknown>>();
 
-  constructor(region: MappedRegion, fenced: FencedIds) {
+  constructor(region: MappedRegion, fenced: FencedIds, mapped: MappedClients) {
     this.#region = region;
     this.#fenced = fenced;
+    this.#mapped = mapped;
   }
 
   /** How many ids are refused one by one, and through which id all are. */
@@ -48,7 +53,7 @@ export class Admissions {
     this.#condemned.add(id);
     await this.#inTurn(id, async () => {
       await this.#connections.get(id)?.end(`client id ${id} was fenced`);
-      if (id > this.#fencedThrough) await this.#fenced.add(id);
+      await this.#fenced.add(id);
       this.#condemned.delete(id);
     });
   }
@@ -58,7 +63,8 @@ export class Admissions {
   }
 
   #isFenced(id: number): boolean {
-    return id <= this.#fencedThrough || this.#condemned.has(id) || this.#fenced.has(id);
+    if (this.#condemned.has(id) || this.#fenced.has(id)) return true;
+    return id <= this.#fencedThrough && !this.#mapped.judge(id).alive;
   }
 
   async #newId(): Promise<number> {
@@ -76,8 +82,10 @@ export class Admissions {
     // Nobody is ever handed an id that a client brought from another node of its cluster.
     this.#region.header.raise("nextClientId", BigInt(id));
     this.#region.header.raise("admittedThrough", BigInt(id));
-    await this.#region.flushHeaderWord("nextClientId");
-    await this.#region.flushHeaderWord("admittedThrough");
+    await Promise.all([
+      this.#region.flushHeaderWord("nextClientId"),
+      this.#region.flushHeaderWord("admittedThrough"),
+    ]);
     this.#refuseFenced(id);
     if (connection.isEnded) return;
     this.#connections.set(id, connection);

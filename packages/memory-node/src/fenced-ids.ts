@@ -2,7 +2,7 @@
 // line, appended and synced before a fence is answered.
 //
 // - An id counts once its line is complete; what a crash left behind the last line end is cut off.
-// - Ids up to the header's word `fencedThrough` are refused anyway, and are dropped at start.
+// - Ids that are refused anyway are dropped at start.
 // - One process uses the file: the holder of the directory's node lock.
 
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
@@ -28,14 +28,14 @@ export class FencedIds {
   }
 
   /**
-   * Reads the file, drops ids up to `through`, and keeps it open for more.
+   * Reads the file, drops ids that `isNeeded` denies, and keeps it open for more.
    * @throws PDPM_CORRUPT when it holds anything but ids, PDPM_UNAVAILABLE when it cannot be used.
    */
-  static async open(directory: string, through: number): Promise<FencedIds> {
+  static async open(directory: string, isNeeded: (id: number) => boolean): Promise<FencedIds> {
     const path = join(directory, fencedFileName);
     try {
       const found = await readIds(path);
-      const ids = new Set(found.filter((id) => id > through));
+      const ids = new Set(found.filter(isNeeded));
       // Always anew: this also cuts off what a crash left at the end.
       const fresh = `${path}.new`;
       const file = await open(fresh, "w", 0o600);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Clock, PdpmError, systemClock } from "@pdpm/base";
 import { frameProtocolVersion } from "@pdpm/layout/frame";
 import { regionFormatVersion, regionHeaderBytes } from "@pdpm/layout/region-header";
-import { bootId, FileLock, LeaseFiles, type MappedRegion } from "@pdpm/transport-mapped";
+import { bootId, FileLock, type MappedRegion, nodeLockName } from "@pdpm/transport-mapped";
 import {
   type Connection,
   type Judgement,
@@ -24,6 +24,7 @@ import { FencedIds } from "./fenced-ids.ts";
 import { GuardedMemory } from "./guarded-memory.ts";
 import { labelOf } from "./label.ts";
 import { checkListenAddress } from "./listen-address.ts";
+import { MappedClients } from "./mapped-clients.ts";
 import { endRegion, startRegion } from "./region-start.ts";
 
 /** How a memory node is started. */
@@ -44,29 +45,39 @@ export interface MemoryNodeOptions {
   readonly keepAliveMs?: number;
 }
 
-/** The name of the lock that the serving process holds, in `DIR/locks`. */
-export const nodeLockName = "node";
+type Undo = () => Promise<void>;
+
+/** Takes every step, whatever the ones before it met. Rejects with the first failure. */
+async function undoAll([step, ...rest]: readonly Undo[]): Promise<void> {
+  try {
+    await step?.();
+  } finally {
+    if (rest.length > 0) await undoAll(rest);
+  }
+}
 
 /** A running memory node. Made by `MemoryNode.start`. */
 export class MemoryNode implements MemoryService {
   readonly memory: GuardedMemory;
   readonly applied: VerbCounter = new VerbCounter();
-  readonly #dir: string;
-  readonly #lock: FileLock;
   readonly #region: MappedRegion;
-  readonly #fenced: FencedIds;
-  readonly #leases: LeaseFiles;
+  readonly #mapped: MappedClients;
   readonly #admissions: Admissions;
+  /** Undoes what `start` did, the last first. */
+  readonly #undo: readonly Undo[];
   #server: MemoryServer | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(dir: string, lock: FileLock, region: MappedRegion, fenced: FencedIds) {
-    this.#dir = dir;
-    this.#lock = lock;
+  private constructor(
+    region: MappedRegion,
+    fenced: FencedIds,
+    mapped: MappedClients,
+    undo: readonly Undo[],
+  ) {
     this.#region = region;
-    this.#fenced = fenced;
-    this.#leases = new LeaseFiles(dir);
-    this.#admissions = new Admissions(region, fenced);
+    this.#mapped = mapped;
+    this.#admissions = new Admissions(region, fenced, mapped);
+    this.#undo = undo;
     this.memory = new GuardedMemory(region);
   }
 
@@ -89,20 +100,25 @@ export class MemoryNode implements MemoryService {
       throw new PdpmError("PDPM_INVALID_ARGUMENT", text);
     }
     const lock = FileLock.take(join(dir, "locks", nodeLockName), "exclusive");
-    const undo: (() => Promise<void> | void)[] = [() => lock.release()];
+    const undo: Undo[] = [async () => lock.release()];
     try {
+      const mapped = new MappedClients(dir);
       const region = await startRegion(dir, clock, { initialBytes, maxBytes });
-      undo.unshift(() => endRegion(dir, region));
+      undo.unshift(() => endRegion(dir, clock, region, mapped));
       const through = Number(region.header.load("fencedThrough"));
-      const fenced = await FencedIds.open(dir, through);
+      const isNeeded = (id: number): boolean => id > through || mapped.judge(id).alive;
+      const fenced = await FencedIds.open(dir, isNeeded);
       undo.unshift(() => fenced.close());
-      const node = new MemoryNode(dir, lock, region, fenced);
+      const node = new MemoryNode(region, fenced, mapped, undo);
       const { keepAliveMs } = options;
       const timing = keepAliveMs === undefined ? {} : { keepAliveMs };
-      node.#server = await serveMemory({ service: node, host, port, clock, ...timing });
+      const server = await serveMemory({ service: node, host, port, clock, ...timing });
+      undo.unshift(() => server.close());
+      node.#server = server;
       return node;
     } catch (error) {
-      for (const step of undo) await step();
+      // The first failure is the one to report.
+      await undoAll(undo).catch(() => undefined);
       throw error;
     }
   }
@@ -142,11 +158,7 @@ export class MemoryNode implements MemoryService {
   }
 
   judge(id: number): Judgement {
-    const judgement = this.#leases.judge(id);
-    if (judgement.state === "alive") return { alive: true, pid: judgement.pid };
-    // Who clears up after the dead one takes its grave; a judge does not.
-    if (judgement.state === "dead") judgement.grave?.leave();
-    return { alive: false };
+    return this.#mapped.judge(id);
   }
 
   async extend(sizeBytes: number): Promise<number> {
@@ -172,18 +184,8 @@ export class MemoryNode implements MemoryService {
    * Rejects with PDPM_POISONED when that flush failed; everything is let go of even then.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= undoAll(this.#undo);
     return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    try {
-      await this.#served.close();
-      await this.#fenced.close();
-      await endRegion(this.#dir, this.#region);
-    } finally {
-      this.#lock.release();
-    }
   }
 
   get #served(): MemoryServer {

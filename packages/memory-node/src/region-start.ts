@@ -11,11 +11,16 @@ import { type Clock, PdpmError } from "@pdpm/base";
 import {
   bootWord,
   createRegionFile,
-  LeaseFiles,
+  FileLock,
   MappedRegion,
   regionFileName,
 } from "@pdpm/transport-mapped";
 import { labelOf } from "./label.ts";
+import type { MappedClients } from "./mapped-clients.ts";
+
+/** The lock in `DIR/locks` under which the mark `inUseBoot` is set and cleared. Held shortly. */
+export const useLockName = "use";
+const useLockMs = 10_000;
 
 /** How large a region is. Bytes, header included. */
 export interface RegionSize {
@@ -76,24 +81,26 @@ async function beginIncarnation(region: MappedRegion): Promise<void> {
  * Makes everything durable and says so in the header, unless mapped clients still use the region:
  * then the last of them does. Closes the region in any case. Rejects with PDPM_POISONED.
  */
-export async function endRegion(directory: string, region: MappedRegion): Promise<void> {
+export async function endRegion(
+  directory: string,
+  clock: Clock,
+  region: MappedRegion,
+  mappedClients: MappedClients,
+): Promise<void> {
   try {
-    await region.flushAll();
-    if (hasLivingLease(directory)) return;
-    region.header.store("inUseBoot", 0n);
-    await region.flushHeaderWord("inUseBoot");
+    const path = join(directory, "locks", useLockName);
+    const use = await FileLock.wait(clock, path, "exclusive", useLockMs);
+    try {
+      await region.flushAll();
+      if (mappedClients.isAnyAlive) return;
+      region.header.store("inUseBoot", 0n);
+      await region.flushHeaderWord("inUseBoot");
+    } finally {
+      use.release();
+    }
   } finally {
     await region.close();
   }
-}
-
-function hasLivingLease(directory: string): boolean {
-  const leases = new LeaseFiles(directory);
-  return leases.scan().some((id) => {
-    const judgement = leases.judge(id);
-    if (judgement.state === "dead") judgement.grave?.leave();
-    return judgement.state === "alive";
-  });
 }
 
 function fsckAdvice(directory: string): string {

@@ -11,6 +11,12 @@ import { type Libc, systemLibc } from "./libc.ts";
 import { isRunning, type ProcessFacts, pidNamespace, thisProcess } from "./processes.ts";
 import { asPdpmError, writeNote } from "./system-error.ts";
 
+/**
+ * The lock on a node's directory: its memory node holds it alone, embedded clients share it. In
+ * `DIR/locks`.
+ */
+export const nodeLockName = "node";
+
 /** Any number of shared holders, or one exclusive one. */
 export type LockMode = "shared" | "exclusive";
 

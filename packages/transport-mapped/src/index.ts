@@ -3,6 +3,7 @@ export {
   FileLock,
   holdersOf,
   type LockMode,
+  nodeLockName,
   processText,
 } from "./file-lock.ts";
 export type { Medium } from "./flusher.ts";

@@ -1,3 +1,5 @@
+// A failed flush: who learns of it, when, and what nobody does afterwards (design H18).
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,15 +1,16 @@
+// Growing a region: the order of its steps, and what a full disk leaves.
+
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@pdpm/base";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FileLock } from "./file-lock.ts";
-import { type CallFailure, type Libc, systemLibc } from "./libc.ts";
+import { type Libc, systemLibc } from "./libc.ts";
 import { MappedRegion, type MappedRegionOptions } from "./mapped-region.ts";
 import { createRegionFile } from "./region-file.ts";
 
 const sizeBytes = 2 ** 20;
-const _first = 4096;
 const eight = new Uint8Array(8).fill(1);
 let directory: string;
 const opened: MappedRegion[] = [];
@@ -38,10 +39,6 @@ function changed(overrides: Partial<Libc>): Libc {
   });
 }
 
-const _broken: CallFailure = { errno: 5, text: "msync of 4096 bytes failed with EIO" };
-const _poisoned: unknown = expect.objectContaining({ code: "PDPM_POISONED" });
-const _closed: unknown = expect.objectContaining({ code: "PDPM_CLOSED" });
-
 test("close waits for growth in flight before it unmaps", async () => {
   const events: string[] = [];
   let finish = (): void => undefined;
@@ -57,6 +54,8 @@ test("close waits for growth in flight before it unmaps", async () => {
     },
   });
   const region = open({ libc });
+  // The first opening of a process unmaps the memory of the self-test.
+  events.length = 0;
   const growth = region.extend(2 * sizeBytes);
   while (events.length === 0) await new Promise(setImmediate);
   const closing = region.close();

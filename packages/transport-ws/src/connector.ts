@@ -73,6 +73,7 @@ export class Connector {
   /** From a first success on, broken links are replaced in the background. */
   keepTrying(): void {
     this.#isRetrying = true;
+    if (!this.isPromising) this.#retry(true);
   }
 
   /** Drops the link that is up; `connected` brings up another. */

@@ -73,7 +73,6 @@ export class Link {
       ...wsLimits,
       maxPayload: messageBytesMost,
       generateMask: maskWithZeros,
-      closeTimeout: options.connectTimeoutMs,
     } as object);
     this.#socket.on("message", (message: Buffer, isBinary) => this.#take(message, isBinary));
     this.#socket.on("pong", () => {

@@ -1,159 +1,30 @@
-// The server half against clients that behave badly, or die: raw sockets that send what they like.
+// The server half's sessions against clients that send nonsense, ask too much, or die.
 
 import { once } from "node:events";
-import { connect as connectSocket } from "node:net";
 import {
   encodeControl,
   FrameKind,
-  frameHeaderBytes,
-  frameNumber,
-  invalidReplyFrame,
   messageBytesMost,
   Opcode,
-  partHeaderBytes,
-  partRound,
-  partVerbs,
-  putFrameHeader,
-  putPartHeader,
-  putSwapWords,
-  putVerbHeader,
-  replyBytes,
-  replyCode,
-  replyHeaderBytes,
-  verbFrameBytes,
   verbHeaderBytes,
 } from "@pdpm/layout/frame";
-import { ArrayMemory, type Memory } from "@pdpm/verbs";
+import { ArrayMemory } from "@pdpm/verbs";
 import { afterEach, expect, test, vi } from "vitest";
-import { WebSocket } from "ws";
-import { SlowMemory, TestClock, TestService } from "./contract-service.ts";
+import {
+  admitted,
+  flushes,
+  frameOf,
+  RawClient,
+  type RawVerb,
+  reads,
+  swaps,
+  writes,
+} from "./contract-client.ts";
+import { endAll, serve } from "./contract-scene.ts";
+import { SlowMemory } from "./contract-service.ts";
 import { askedBytesMost } from "./limits.ts";
-import { type MemoryServer, type MemoryServerOptions, serveMemory } from "./memory-server.ts";
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function serve(
-  memory: Memory,
-  options: Partial<MemoryServerOptions> = {},
-): Promise<{ server: MemoryServer; service: TestService }> {
-  const service = new TestService(memory);
-  const server = await serveMemory({ service, host: "127.0.0.1", port: 0, ...options });
-  ends.push(() => server.close());
-  return { server, service };
-}
-
-interface Verb {
-  readonly opcode: number;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly fill?: number;
-  readonly words?: readonly [bigint, bigint];
-}
-
-const reads = (offset: number, bytes: number): Verb => ({ opcode: Opcode.read, offset, bytes });
-const flushes = (offset: number, bytes: number): Verb => ({ opcode: Opcode.flush, offset, bytes });
-const writes = (offset: number, bytes: number, fill: number): Verb => ({
-  opcode: Opcode.write,
-  offset,
-  bytes,
-  fill,
-});
-const swaps = (offset: number, expected: bigint, desired: bigint): Verb => ({
-  opcode: Opcode.compareAndSwap,
-  offset,
-  bytes: 8,
-  words: [expected, desired],
-});
-
-/** A frame of rounds: `[round, verbs, more]` each. */
-function frameOf(...parts: readonly (readonly [number, readonly Verb[], boolean?])[]): Uint8Array {
-  const sizes = parts.map(([, verbs]) =>
-    verbs.reduce((sum, { opcode, bytes }) => sum + verbFrameBytes(opcode, bytes), partHeaderBytes),
-  );
-  const frame = new Uint8Array(sizes.reduce((sum, size) => sum + size, frameHeaderBytes));
-  const view = new DataView(frame.buffer);
-  putFrameHeader(view, FrameKind.rounds, parts.length);
-  let at: number = frameHeaderBytes;
-  for (const [round, verbs, more] of parts) {
-    putPartHeader(view, at, round, verbs.length, more === true);
-    at += partHeaderBytes;
-    for (const { opcode, offset, bytes, fill, words } of verbs) {
-      putVerbHeader(view, at, opcode, bytes, offset);
-      if (fill !== undefined) frame.fill(fill, at + verbHeaderBytes, at + verbHeaderBytes + bytes);
-      if (words !== undefined) putSwapWords(view, at, ...words);
-      at += verbFrameBytes(opcode, bytes);
-    }
-  }
-  return frame;
-}
-
-/** A client that sends what it is told to, and notes what comes. */
-class RawClient {
-  readonly socket: WebSocket;
-  /** `round: reply, reply` for every part that came; a value as its first byte and length. */
-  readonly replies: string[] = [];
-  readonly closed: Promise<string>;
-  #call = 0;
-
-  constructor(url: string, options: object = {}) {
-    this.socket = new WebSocket(url, { perMessageDeflate: false, ...options });
-    this.socket.on("error", () => undefined);
-    this.closed = once(this.socket, "close").then(([code, reason]) => `${code} ${reason}`);
-    this.socket.on("message", (message: Buffer) => this.#note(message));
-    ends.push(() => this.socket.terminate());
-  }
-
-  async hello(): Promise<void> {
-    await once(this.socket, "open");
-    await this.call("hello", { protocol: 1, credential: "" });
-  }
-
-  async admit(id?: number): Promise<void> {
-    await this.hello();
-    await this.call("admit", id === undefined ? {} : { id });
-  }
-
-  async call(operation: "hello" | "admit" | "fence", body: object): Promise<void> {
-    this.#call += 1;
-    const answer = once(this.socket, "message");
-    this.socket.send(encodeControl(FrameKind.call, operation, this.#call, body));
-    const [message] = (await answer) as [Buffer];
-    expect(message[2], message.toString("utf8", 8)).toBe(0);
-  }
-
-  send(...parts: readonly (readonly [number, readonly Verb[], boolean?])[]): void {
-    this.socket.send(frameOf(...parts));
-  }
-
-  #note(message: Buffer): void {
-    const view = new DataView(message.buffer, message.byteOffset, message.length);
-    if (message[0] !== FrameKind.replies) return;
-    expect(invalidReplyFrame(view)).toBeNull();
-    let at: number = frameHeaderBytes;
-    for (let part = 0; part < frameNumber(view); part += 1) {
-      const round = partRound(view, at);
-      const count = partVerbs(view, at);
-      at += partHeaderBytes;
-      const notes: string[] = [];
-      for (let reply = 0; reply < count; reply += 1) {
-        const bytes = replyBytes(view, at);
-        const start = at + replyHeaderBytes;
-        notes.push(replyCode(view, at) ?? (bytes === 0 ? "done" : `${message[start]}x${bytes}`));
-        at = start + bytes + ((8 - (bytes % 8)) % 8);
-      }
-      this.replies.push(`${round}: ${notes.join(" ")}`);
-    }
-  }
-}
-
-async function admitted(url: string, id?: number): Promise<RawClient> {
-  const client = new RawClient(url);
-  await client.admit(id);
-  return client;
-}
+afterEach(endAll);
 
 function isZero(memory: ArrayMemory): boolean {
   const bytes = new Uint8Array(memory.sizeBytes);
@@ -202,8 +73,17 @@ test("a malformed frame ends the connection with 1002 and a reason, and nothing 
   }
 });
 
+test("a good frame in a text message is malformed, too", async () => {
+  const memory = new ArrayMemory(4096);
+  const { server } = await serve(memory);
+  const client = await admitted(server.url);
+  client.socket.send(frameOf([1, [writes(0, 64, 0x41)]]), { binary: false });
+  expect(await client.closed).toBe("1002 malformed frame: a text message is no frame");
+  expect(isZero(memory)).toBe(true);
+});
+
 /** A frame whose last verb, a read, has another opcode. */
-function spoil(parts: [number, Verb[]][], opcode: number): Uint8Array {
+function spoil(parts: [number, RawVerb[]][], opcode: number): Uint8Array {
   const frame = frameOf(...parts);
   frame[frame.length - verbHeaderBytes] = opcode;
   // For a write: a length that the frame does not hold.
@@ -291,74 +171,13 @@ test("flushes that wait are owed, too: their number is bounded", async () => {
   const batch = 4000;
   let round = 1;
   for (let frame = 0; frame < 40; frame += 1) {
-    const parts: [number, Verb[]][] = [];
+    const parts: [number, RawVerb[]][] = [];
     for (let i = 0; i < batch; i += 1, round += 1) parts.push([round, [flushes(0, 8)]]);
     client.send(...parts);
   }
   expect(await client.closed).toMatch(/^1008 \d+ bytes asked for at once/);
   expect(memory.flushes).toBeLessThan(askedBytesMost / 200);
   memory.release();
-});
-
-test("an Origin is refused before there is a WebSocket, and plain http is told what this is", async () => {
-  const { server } = await serve(new ArrayMemory(4096));
-  const page = new WebSocket(server.url, { origin: "http://evil.example" });
-  const [error] = await once(page, "error");
-  expect(String(error)).toMatch("403");
-  const response = await fetch(server.url.replace("ws:", "http:"));
-  expect(response.status).toBe(426);
-});
-
-test("connections are counted, and one too many is refused", async () => {
-  const { server } = await serve(new ArrayMemory(4096), { connectionsMost: 2 });
-  const one = await admitted(server.url);
-  await admitted(server.url);
-  expect(server.connections).toBe(2);
-  const third = new WebSocket(server.url);
-  const [error] = await once(third, "error");
-  expect(String(error)).toMatch("503");
-  one.socket.close();
-  await one.closed;
-  await vi.waitFor(() => expect(server.connections).toBe(1));
-  await admitted(server.url);
-});
-
-test("a connection that says no hello in time is ended", async () => {
-  const clock = new TestClock();
-  const { server } = await serve(new ArrayMemory(4096), { clock, handshakeTimeoutMs: 5000 });
-  const silent = new RawClient(server.url);
-  const known = new RawClient(server.url);
-  await Promise.all([once(silent.socket, "open"), known.hello()]);
-  clock.advance(5000);
-  expect(await silent.closed).toBe("1008 no hello in time");
-  expect(known.socket.readyState).toBe(WebSocket.OPEN);
-});
-
-test("a client that gives no sign of life is cut off; one that answers pings is not", async () => {
-  const clock = new TestClock();
-  const options = { clock, keepAliveMs: 1000, handshakeTimeoutMs: 1e9 };
-  const { server } = await serve(new ArrayMemory(4096), options);
-  const dead = new RawClient(server.url, { autoPong: false });
-  const idle = new RawClient(server.url);
-  await Promise.all([dead.hello(), idle.hello()]);
-  for (let tick = 0; tick < 4; tick += 1) {
-    const pinged = once(idle.socket, "ping");
-    clock.advance(1000);
-    await pinged;
-    // The pong is taken in before the next tick.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  expect(await dead.closed).toMatch(/^1006/);
-  expect(idle.socket.readyState).toBe(WebSocket.OPEN);
-});
-
-test("a socket that never speaks http does not keep the server from closing", async () => {
-  const { server } = await serve(new ArrayMemory(4096));
-  const { port } = new URL(server.url);
-  const socket = connectSocket(Number(port), "127.0.0.1");
-  await once(socket, "connect");
-  await server.close();
-  socket.destroy();
 });
 
 test("a read does not wait for the flush of another round", async () => {

@@ -12,7 +12,7 @@
 //
 // Not for power failures: every write is durable at once, and a flush only takes its turn.
 
-import { assert, isPdpmError, PdpmError, Prng } from "@pdpm/base";
+import { AssertionError, assert, isPdpmError, PdpmError, Prng } from "@pdpm/base";
 import { applyPosts, asFailure } from "./apply.ts";
 import { Flight } from "./in-flight.ts";
 import { type Ended, type SimulatedClient, Task } from "./interleaver-task.ts";
@@ -112,7 +112,7 @@ export class Interleaver {
   run(): void {
     const last = this.steps + this.#stepsMost;
     while (this.#living > 0) {
-      assert(this.steps < last, `nobody gets on any more: ${this.#whoWaits()}`);
+      if (this.steps >= last) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
       this.steps += 1;
       this.#step();
       for (const disturbance of this.#disturbances) {

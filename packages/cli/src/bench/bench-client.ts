@@ -15,8 +15,8 @@ import { Tally } from "./tally.ts";
 import { readValue } from "./values.ts";
 import { type WorkloadName, workloads } from "./workload.ts";
 
-/** Records in flight at least while all of them are loaded or read. */
-const bulkInFlightLeast = 32;
+/** Records in flight while all of them are loaded or read. */
+const bulkInFlight = 32;
 
 /** See the head of this file. */
 export class BenchClient {
@@ -52,19 +52,19 @@ export class BenchClient {
   load(): Promise<WorkReport> {
     const { client, clientCount, recordCount } = this.#known.role;
     const operations = inserts(loadRecordNumbers(client, clientCount, recordCount));
-    return this.#bulk(operations, true);
+    return this.#bulk(operations);
   }
 
   touch(): Promise<WorkReport> {
-    return this.#bulk(reads(this.#known.role.recordCount), false);
+    return this.#bulk(reads(this.#known.role.recordCount));
   }
 
   async work(order: WorkOrder): Promise<WorkReport> {
-    const { role } = this.#known;
-    const stream = this.#stream(order.workload);
+    const { inFlight } = order;
+    const stream = this.#stream(order.workload, inFlight);
     return this.#run({
       next: () => stream.next(),
-      inFlight: role.inFlight,
+      inFlight,
       forMs: order.seconds === undefined ? undefined : order.seconds * 1000,
       operationsMost: order.operations,
       rate: order.rate,
@@ -89,7 +89,7 @@ export class BenchClient {
     await drive<LastWrite>({
       clock: systemClock,
       signal: this.#signal,
-      inFlight: bulkInFlightLeast,
+      inFlight: bulkInFlight,
       next: () => left.next().value,
       perform: async (write) => {
         const found = await store.get(recordKey(write.recordNumber));
@@ -114,16 +114,16 @@ export class BenchClient {
     const { store } = this.#known;
     await store.close();
     this.#store = undefined;
-    return { counters: store.counters(), cpuSeconds: cpuSeconds() };
+    return store.counters();
   }
 
   /** Also when the parent is gone, in the middle of anything. */
-  async end(): Promise<null> {
+  async end(): Promise<Steps["end"]["reply"]> {
     await this.#store?.close({ timeoutMs: 1000 });
     this.#store = undefined;
     this.#history?.close();
     this.#history = undefined;
-    return null;
+    return { cpuSeconds: cpuSeconds() };
   }
 
   get #known(): { readonly role: ClientRole; readonly store: Store } {
@@ -133,8 +133,8 @@ export class BenchClient {
     throw new PdpmError("PDPM_CLOSED", "the bench client has no store open");
   }
 
-  #stream(name: WorkloadName): OperationStream {
-    const { client, clientCount, recordCount, theta, seed, inFlight } = this.#known.role;
+  #stream(name: WorkloadName, inFlight: number): OperationStream {
+    const { client, clientCount, recordCount, theta, seed } = this.#known.role;
     const known = this.#streams.get(name);
     if (known !== undefined) return known;
     const prng = new Prng(`${seed}/${name}/${client}`);
@@ -144,11 +144,12 @@ export class BenchClient {
     return stream;
   }
 
-  #bulk(operations: Iterator<WorkloadOperation>, stopsAtFailure: boolean): Promise<WorkReport> {
+  /** Stops at the first failure. */
+  #bulk(operations: Iterator<WorkloadOperation>): Promise<WorkReport> {
     return this.#run({
       next: () => operations.next().value as WorkloadOperation | undefined,
-      inFlight: Math.max(bulkInFlightLeast, this.#known.role.inFlight),
-      stopsAtFailure,
+      inFlight: bulkInFlight,
+      stopsAtFailure: true,
     });
   }
 

@@ -1,5 +1,5 @@
-// Which record a request goes to. A chooser draws from the records 0 to count - 1, where the count only
-// grows (inserts), and from nothing but its Prng.
+// Which record a request goes to. A chooser draws from the records 0 to count - 1, where the count
+// only grows (inserts), and from nothing but its Prng.
 
 import { assert, type Prng } from "@pdpm/base";
 import { fnv53 } from "./scramble.ts";
@@ -42,12 +42,13 @@ class LatestChooser implements RecordChooser {
 
 /**
  * Spreads the ranks of a zipfian over all records by a hash, so that the popular ones are not
- * neighbours. Records that are added must not reshuffle who is popular, as hashing modulo the new count
- * would: the hash is cut down as linear hashing does, so each added record takes over from one other.
+ * neighbours. Records that are added must not reshuffle who is popular, as hashing modulo the new
+ * count would: the hash is cut down as linear hashing does, so each added record takes over from
+ * one other.
  */
 class ScrambledZipfianChooser implements RecordChooser {
   readonly #ranks: Zipfian;
-  /** The count at the start, times a power of two; below half of it is the next smaller such number. */
+  /** The count at the start, times the power of two that makes it reach the count now. */
   #ceiling: number;
 
   constructor(prng: Prng, count: number, theta: number) {

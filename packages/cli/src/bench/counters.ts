@@ -17,7 +17,9 @@ function combineCounts(a: object, b: object, combine: Combine): Record<string, n
   const from = a as Counts;
   const to = b as Counts;
   const names = new Set([...Object.keys(from), ...Object.keys(to)]);
-  return Object.fromEntries([...names].map((name) => [name, combine(from[name] ?? 0, to[name] ?? 0)]));
+  return Object.fromEntries(
+    [...names].map((name) => [name, combine(from[name] ?? 0, to[name] ?? 0)]),
+  );
 }
 
 function combine(a: BackendCounters, b: BackendCounters, how: Combine): BackendCounters {

@@ -66,17 +66,18 @@ function* operationsOf(client: number, path: string): Generator<Operation, void>
 
 /** Streams in the order of their starts, as one such stream. */
 function* merged(streams: readonly Iterator<Operation, void>[]): Generator<Operation, void> {
-  const heads = streams.map((stream) => ({ stream, next: stream.next() }));
-  for (;;) {
-    let first: (typeof heads)[number] | undefined;
-    for (const head of heads) {
-      if (head.next.done) continue;
-      const isEarlier = first === undefined || first.next.done;
-      if (isEarlier || head.next.value.start < (first?.next.value as Operation).start) first = head;
-    }
-    if (first === undefined || first.next.done) return;
-    yield first.next.value;
-    first.next = first.stream.next();
+  const heads = streams.flatMap((stream) => {
+    const next = stream.next();
+    return next.done ? [] : [{ stream, operation: next.value }];
+  });
+  while (heads.length > 0) {
+    const starts = heads.map(({ operation }) => operation.start);
+    const at = starts.indexOf(Math.min(...starts));
+    const head = heads[at] as (typeof heads)[number];
+    yield head.operation;
+    const next = head.stream.next();
+    if (next.done) heads.splice(at, 1);
+    else head.operation = next.value;
   }
 }
 

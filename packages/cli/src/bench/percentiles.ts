@@ -1,6 +1,6 @@
 // Latencies of operations, counted by hdr-histogram-js to three significant digits. Recording there
-// takes 150 to 230 ns (measured), a tenth of a mapped get or more; latencies below 32 microseconds are
-// therefore counted in a plain array first, 2 ns each, and poured in when somebody looks.
+// takes 150 to 230 ns (measured), a tenth of a mapped get or more; latencies below 32 microseconds
+// are therefore counted in a plain array first, 2 ns each, and poured in when somebody looks.
 
 import { assert } from "@pdpm/base";
 import {

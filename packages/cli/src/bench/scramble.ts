@@ -1,8 +1,9 @@
-// Two scramblings of record numbers, in plain number arithmetic (a bigint would cost ten times as much):
+// Two scramblings of record numbers, in plain number arithmetic (a bigint would cost ten times as
+// much):
 //
 // - fnv53 spreads the ranks of a zipfian over the records, as YCSB does; it may map two to one.
-// - recordKey turns a record number into a key whose order has nothing to do with the number's, one to
-//   one: a Feistel network over 52 bits is invertible whatever its round function is.
+// - recordKey turns a record number into a key whose order has nothing to do with the number's, one
+//   to one: a Feistel network over 52 bits is invertible whatever its round function is.
 
 import { assert } from "@pdpm/base";
 

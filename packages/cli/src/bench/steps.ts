@@ -15,7 +15,6 @@ export interface ClientRole {
   readonly valueBytes: number;
   readonly theta: number;
   readonly seed: string;
-  readonly inFlight: number;
   /** The run's start on the host's monotonic clock, nanoseconds. */
   readonly epoch: bigint;
   /** Where this client writes its history; undefined for none. */
@@ -25,6 +24,7 @@ export interface ClientRole {
 /** A share of a workload. It ends when the first of its limits is reached. */
 export interface WorkOrder {
   readonly workload: WorkloadName;
+  readonly inFlight: number;
   readonly seconds: number | undefined;
   /** Of this client. */
   readonly operations: number | undefined;
@@ -73,12 +73,9 @@ export interface Steps {
     reply: { readonly right: number; readonly wrong: number; readonly example: string | null };
   };
   /** Closes the store. Counts are of its whole life. */
-  close: {
-    ask: null;
-    reply: { readonly counters: BackendCounters; readonly cpuSeconds: number };
-  };
+  close: { ask: null; reply: BackendCounters };
   /** Lets go of everything, the history included; the process ends. */
-  end: { ask: null; reply: null };
+  end: { ask: null; reply: { readonly cpuSeconds: number } };
 }
 
 /** The name of a step. */

@@ -32,11 +32,11 @@ export class Tally {
   missing = 0;
   /** Values whose bytes were not as their writer left them. */
   mismatches = 0;
-  readonly failures = new Map<string, FailureCount>();
+  readonly failures: Map<string, FailureCount> = new Map();
   /** From posting to the answer. */
-  readonly service = new Map<string, Latencies>();
+  readonly service: Map<string, Latencies> = new Map();
   /** From the time at which the operation should have begun, when a rate was asked for. */
-  readonly intended = new Map<string, Latencies>();
+  readonly intended: Map<string, Latencies> = new Map();
 
   /** Counts one operation that ended well. Times are milliseconds. */
   done(op: OperationName, serviceMs: number, intendedMs: number | undefined): void {

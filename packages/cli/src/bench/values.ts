@@ -1,5 +1,5 @@
-// Bench values say who wrote them, and every byte follows from that: a reader can name the write and
-// notice any byte that is not its own.
+// Bench values say who wrote them, and every byte follows from that: a reader can name the write
+// and notice any byte that is not its own.
 //
 //   offset 0   `client:sequence` in decimal digits, without leading zeros
 //              0x00
@@ -7,9 +7,10 @@
 //              the fill, to the end: the 32-bit words a, a + b, a + 2b, ... (little-endian, counted
 //              from offset 0, so no two words of a value are equal); a and b follow from the text
 //
-// Why a changed byte is always noticed. In the text: the hash multiplies by an odd number modulo 2^28,
-// so texts of one length that differ in one byte differ in their hash. In the 0x00: the text would have
-// to go on, but no byte of the hash is a digit. In hash and fill: all bytes are compared.
+// Why a changed byte is always noticed. In the text: the hash multiplies by an odd number modulo
+// 2^28, so texts of one length that differ in one byte differ in their hash. In the 0x00: the text
+// would have to go on, but no byte of the hash is a digit. In hash and fill: all bytes are
+// compared.
 
 import { PdpmError } from "@pdpm/base";
 
@@ -50,24 +51,32 @@ function hashText(text: string): number {
   return hash;
 }
 
-// Values are made here and then copied or compared by one native call: a view of words over the target
-// would cost as much to make (100 ns) as it takes to fill 1 KiB. As large as the largest value so far.
+// Values are made here and then copied or compared by one native call: a view of words over the
+// target would cost as much to make (100 ns) as it takes to fill 1 KiB. As large as the largest
+// value so far.
 let scratch = Buffer.alloc(4096);
 let scratchWords = new Int32Array(scratch.buffer, scratch.byteOffset, scratch.length / 4);
 
 function growScratch(bytes: number): void {
+  // A power of two: at least the bytes, and an even number of words.
   const words = new Int32Array(2 ** Math.ceil(Math.log2(bytes / 4)));
   scratchWords = words;
   scratch = Buffer.from(words.buffer);
 }
 
-/** Fills the scratch from its start. `| 0` keeps the sums in integers: five times as fast (measured). */
+/**
+ * Fills at least `count` words. Two sums side by side do not wait for one another, and `| 0` keeps
+ * them in integers: 80 ns per KiB, where the plain loop took 110 and numbers 1,300 (measured).
+ */
 function fillWords(words: Int32Array, count: number, first: number, step: number): void {
-  const added = step | 0;
-  let word = first | 0;
-  for (let i = 0; i < count; i += 1) {
-    words[i] = word;
-    word = (word + added) | 0;
+  const added = (2 * step) | 0;
+  let even = first | 0;
+  let odd = (first + step) | 0;
+  for (let i = 0; i < count; i += 2) {
+    words[i] = even;
+    words[i + 1] = odd;
+    even = (even + added) | 0;
+    odd = (odd + added) | 0;
   }
 }
 
@@ -113,7 +122,7 @@ export function makeValue(client: number, sequence: number, bytes: number): Uint
   return value;
 }
 
-/** The number in digits from `from` up to the byte `stop`, or -1 if it is not one in its plain form. */
+/** The number in the digits from `from` up to the byte `stop`, or -1 if it is not a plain one. */
 function parseNumber(bytes: Uint8Array, from: number, stop: number): number {
   let value = 0;
   for (let i = from; i < bytes.length; i += 1) {

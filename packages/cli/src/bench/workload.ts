@@ -1,5 +1,5 @@
-// The workloads as data: YCSB's six (Cooper et al., SoCC 2010, table 2) and `replay`, the traffic of a
-// training job. What each client does with them is operation-stream.ts.
+// The workloads as data: YCSB's six (Cooper et al., SoCC 2010, table 2) and `replay`, the traffic
+// of a training job. What each client does with them is operation-stream.ts.
 
 import type { Distribution } from "./choosers.ts";
 

@@ -1,10 +1,11 @@
-// Zipf-distributed ranks: rank r is drawn with a chance proportional to 1 / (r + 1)^theta. The method is
-// Gray et al., "Quickly Generating Billion-Record Synthetic Databases" (SIGMOD 1994), section 3.2, as in
-// YCSB's ZipfianGenerator: two ranks exactly, the rest by the inverse of a continuous approximation.
+// Zipf-distributed ranks: rank r is drawn with a chance proportional to 1 / (r + 1)^theta. The
+// method is Gray et al., "Quickly Generating Billion-Record Synthetic Databases" (SIGMOD 1994),
+// section 3.2, as in YCSB's ZipfianGenerator: two ranks exactly, the rest by the inverse of a
+// continuous approximation.
 //
-// zeta(n) = sum of k^-theta grows with n one term at a time. A large first n would take n powers; the
-// sum beyond the first thousand terms is closed by Euler and Maclaurin's formula, whose next term is
-// below 1e-9 of the sum.
+// zeta(n) = sum of k^-theta grows with n one term at a time. A large first n would take n powers;
+// the sum beyond the first thousand terms is closed by Euler and Maclaurin's formula, whose next
+// term is below 1e-9 of the sum.
 
 import { assert, type Prng } from "@pdpm/base";
 
@@ -60,7 +61,8 @@ export class Zipfian {
     if (count === this.#count) return;
     this.#zeta += zetaBetween(this.#count, count, this.#theta);
     this.#count = count;
-    // With one or two ranks the approximation below is never reached; its formula would divide by 0.
+    // With one or two ranks the approximation below is never reached; its formula would divide by
+    // 0.
     const rest = 1 - this.#zetaTwo / this.#zeta;
     this.#eta = count <= 2 ? 0 : (1 - (2 / count) ** (1 - this.#theta)) / rest;
   }

@@ -3,7 +3,6 @@
 
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { PdpmError } from "@pdpm/base";
 import {
   type CheckResult,
   checkLinearizability,
@@ -12,6 +11,7 @@ import {
   parseHeader,
   parseOperation,
 } from "@pdpm/checker";
+import { reportFailed } from "../failure.ts";
 import { whole } from "../option-values.ts";
 import { notice, writeJson, writeLine } from "../output.ts";
 import { exitCodes, type Verb } from "../verb.ts";
@@ -28,8 +28,12 @@ export const verb: Verb = {
   examples: `  $ pdpm bench --workload a --clients 4 --seconds 5 --history run.jsonl
   $ pdpm check run.jsonl
 `,
-  async run({ args, options }) {
-    const operations = await readHistory(args[0] ?? "");
+  async run({ args: [path = ""], options }) {
+    const operations = await readHistory(path);
+    if (typeof operations === "string") {
+      const text = `${path} ${operations}; nothing was checked`;
+      return reportFailed("check", text, options["json"] === true);
+    }
     const configurationCountMax = options["configurations"] as number | undefined;
     const limits = configurationCountMax === undefined ? {} : { configurationCountMax };
     const result = checkLinearizability(operations, limits);
@@ -40,8 +44,8 @@ export const verb: Verb = {
   },
 };
 
-/** Reads a history file. @throws PDPM_CORRUPT when a line is not what it must be */
-async function readHistory(path: string): Promise<Operation[]> {
+/** Reads a history file. @returns its operations, or why it is none; each bad line was shown */
+async function readHistory(path: string): Promise<Operation[] | string> {
   const operations: Operation[] = [];
   let lineNumber = 0;
   let badCount = 0;
@@ -56,9 +60,8 @@ async function readHistory(path: string): Promise<Operation[]> {
       if (lineNumber === 1) break;
     } else if ("op" in read) operations.push(read as Operation);
   }
-  if (lineNumber > 0 && badCount === 0) return operations;
-  const text = lineNumber === 0 ? "is empty" : `has ${badCount} lines that cannot be read`;
-  throw new PdpmError("PDPM_CORRUPT", `${path} ${text}; nothing was checked`);
+  if (lineNumber === 0) return "is empty";
+  return badCount === 0 ? operations : `has ${badCount} lines that cannot be read`;
 }
 
 function linesOf(result: CheckResult): string[] {

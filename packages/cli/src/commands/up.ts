@@ -13,7 +13,10 @@ export const verb: Verb = {
   define(command) {
     command
       .option("--nodes <N>", "memory nodes", whole(1, 64), 2)
-      .option("--dir <DIR>", "keeps their memory; without it a temporary folder, removed at the end")
+      .option(
+        "--dir <DIR>",
+        "keeps their memory; without it a temporary folder, removed at the end",
+      )
       .option("--port <N>", "the first node's; the others follow (any free ports)", whole(1, 65535))
       .option("--max-bytes <N>", "each node's memory grows no further, like 1GiB", bytes);
   },

@@ -1,0 +1,181 @@
+// `bench` and `check`: real client processes against real memory nodes. What is counted agrees from both
+// sides, what is recorded is linearizable, and a client that is killed stops nobody.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Scene } from "../support/processes.ts";
+import {
+  childrenOf,
+  eventually,
+  isAlive,
+  pdpm,
+  Running,
+  type RunOptions,
+  temporaryFolders,
+} from "./cli-runs.ts";
+
+const scene = new Scene();
+const small = ["--records", "300", "--seconds", "0.5", "--warmup", "0.1"];
+
+async function bench(words: readonly string[], options?: RunOptions) {
+  const run = await pdpm(scene, ["bench", ...small, ...words, "--json"], options);
+  expect(run.code, run.stderr).toBe(0);
+  return JSON.parse(run.stdout);
+}
+
+test("over ws, what clients posted is what memory nodes applied; a read is one round trip", async () => {
+  const row = await bench(["--workload", "b", "--transport", "ws", "--in-flight", "4"]);
+  expect(row).toMatchObject({ design: "direct", transport: "ws", errors: 0, clients: 2 });
+  expect(row.operations).toBeGreaterThan(100);
+  expect(row.verbs.posted).toBeGreaterThan(row.operations);
+  expect(row.verbs.applied).toBe(row.verbs.posted);
+  expect(row.verbsByKind.applied).toEqual(row.verbsByKind.posted);
+  // Not all is warm yet, and few writes of one client to one key are combined.
+  expect(row.costs.get.roundTripsPerOperation).toBeGreaterThanOrEqual(1);
+  expect(row.costs.get.roundTripsPerOperation).toBeLessThan(2.5);
+  expect(row.costs.put.roundTripsPerOperation).toBeGreaterThan(2);
+  expect(row.latency.read.count + row.latency.update.count).toBe(row.operations);
+  expect(row.cpuSeconds.client).toBeGreaterThan(0);
+  expect(row.cpuSeconds.memoryNode).toBeGreaterThan(0);
+  expect(row.bytesPerEntry).toBeGreaterThan(2048);
+  expect(row.environment).toMatchObject({ node: process.version });
+  expect(row.processes.map(({ role }: { role: string }) => role)).toEqual([
+    "client",
+    "client",
+    "memory-node",
+    "memory-node",
+  ]);
+});
+
+test("the same seed asks for the same records in the same order", async () => {
+  const keysOf = async (seed: string): Promise<string[]> => {
+    const history = join(await scene.directory("memory"), "history");
+    const few = ["--operations", "40", "--clients", "1", "--warmup", "0", "--records", "50"];
+    await bench([...few, "--in-flight", "1", "--seed", seed, "--history", history]);
+    const lines = readFileSync(history, "utf8").trim().split("\n").slice(1);
+    return lines.map((line) => JSON.parse(line).key);
+  };
+  const first = await keysOf("7");
+  expect(first).toHaveLength(90);
+  expect(await keysOf("7")).toEqual(first);
+  expect(await keysOf("8")).not.toEqual(first);
+});
+
+for (const workload of ["a", "b", "c", "d", "f", "replay"]) {
+  for (const transport of ["ws", "mapped"]) {
+    test(`the history of workload ${workload} over ${transport} is linearizable`, async () => {
+      const history = join(await scene.directory("memory"), "history");
+      const words = ["--workload", workload, "--transport", transport, "--clients", "3"];
+      const row = await bench([...words, "--in-flight", "3", "--history", history]);
+      expect(row.errors).toBe(0);
+      const check = await pdpm(scene, ["check", history, "--json"]);
+      expect(check.code, check.stdout + check.stderr).toBe(0);
+      const { operations } = JSON.parse(check.stdout);
+      // The load is part of it.
+      expect(operations).toBeGreaterThanOrEqual(300 + row.operations);
+    });
+  }
+}
+
+test("a directory is benched without memory nodes, and keeps its records", async () => {
+  const dir = join(await scene.directory("memory"), "data");
+  const row = await bench(["--dir", dir, "--durability", "process", "--max-bytes", "64MiB"]);
+  expect(row).toMatchObject({ transport: "mapped", errors: 0, verbs: { applied: null } });
+  expect((await pdpm(scene, ["keys", "--dir", dir])).stdout.trim().split("\n")).toHaveLength(300);
+});
+
+test("with a rate, the intended time says what waiting cost", async () => {
+  const row = await bench(["--workload", "c", "--rate", "400", "--seconds", "1"]);
+  expect(row.operations).toBeGreaterThan(300);
+  expect(row.operations).toBeLessThan(450);
+  expect(row.intendedLatency.read.count).toBe(row.latency.read.count);
+  expect(row.intendedLatency.read.meanNanoseconds).toBeGreaterThan(
+    row.latency.read.meanNanoseconds,
+  );
+});
+
+test("workload e is refused where keys have no order, and nothing is left", async () => {
+  const before = temporaryFolders("bench");
+  const run = await pdpm(scene, ["bench", "--workload", "e", ...small]);
+  expect(run).toMatchObject({ code: 2, stdout: "" });
+  expect(run.stderr).toContain("supports.orderedKeys");
+  expect(temporaryFolders("bench")).toEqual(before);
+});
+
+for (const transport of ["ws", "mapped"]) {
+  test(`a client killed in mid-bench over ${transport}: the others go on, the history checks`, async () => {
+    const history = join(await scene.directory("memory"), "history");
+    const words = ["bench", "--workload", "a", "--records", "20", "--clients", "3", "--json"];
+    const how = ["--transport", transport, "--in-flight", "8", "--seconds", "3", "--warmup", "0"];
+    const running = new Running(scene, [...words, ...how, "--history", history]);
+    const isClient = ({ command }: { command: string }): boolean =>
+      command.includes("bench-client");
+    await eventually(20_000, "three clients", () => {
+      return childrenOf(running.pid).filter(isClient).length === 3;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const victim = childrenOf(running.pid).filter(isClient)[1] as { pid: number };
+    process.kill(victim.pid, "SIGKILL");
+    const { code, stdout, stderr } = await running.end();
+    expect(code, stderr).toBe(1);
+    const row = JSON.parse(stdout);
+    expect(row.deadClients).toMatchObject([{ pid: victim.pid, how: "ended by SIGKILL" }]);
+    expect(row.operations).toBeGreaterThan(100);
+    expect(row.errors).toBe(0);
+    const check = await pdpm(scene, ["check", history]);
+    expect(check.code, check.stdout + check.stderr).toBe(0);
+  });
+}
+
+test("an interrupted bench leaves no process and no file", async () => {
+  const before = [...temporaryFolders("bench"), ...temporaryFolders("history")];
+  const history = join(await scene.directory("memory"), "history");
+  const words = ["bench", "--records", "300", "--seconds", "60", "--history", history];
+  const running = new Running(scene, words);
+  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const children = childrenOf(running.pid);
+  running.signal("SIGINT");
+  expect(await running.end()).toMatchObject({ signal: "SIGINT", stdout: "" });
+  for (const { pid } of children) expect(isAlive(pid)).toBe(false);
+  expect([...temporaryFolders("bench"), ...temporaryFolders("history")]).toEqual(before);
+});
+
+test("the processes of a bench that was killed end by themselves", async () => {
+  const dir = await scene.directory("memory");
+  const running = new Running(scene, [
+    "bench",
+    "--records",
+    "300",
+    "--seconds",
+    "60",
+    "--dir",
+    dir,
+  ]);
+  await eventually(20_000, "its clients", () => childrenOf(running.pid).length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const children = childrenOf(running.pid);
+  running.signal("SIGKILL");
+  await running.end();
+  await eventually(15_000, "their end", () => !children.some(({ pid }) => isAlive(pid)));
+});
+
+test("check finds a planted violation, and says which line it cannot read", async () => {
+  const path = join(await scene.directory("memory"), "history");
+  const header = { pdpm: "history", format: 1 };
+  const about = { client: 0, key: "k", ifVersion: null, outcome: "ok" };
+  const put = { ...about, op: "put", value: "0:1", version: 1, start: 1, end: 2 };
+  const lost = { ...about, op: "get", value: null, version: null, start: 3, end: 4 };
+  const write = (...lines: unknown[]): void =>
+    writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  write(header, put, lost);
+  const found = await pdpm(scene, ["check", path]);
+  expect(found).toMatchObject({ code: 6 });
+  expect(found.stdout).toContain('key "k"');
+  write(header, put, { op: "get" });
+  const bad = await pdpm(scene, ["check", path]);
+  expect(bad).toMatchObject({ code: 1, stdout: "" });
+  expect(bad.stderr).toContain(`${path}:3:`);
+  expect(await pdpm(scene, ["check", `${path}-nowhere`])).toMatchObject({ code: 1, stdout: "" });
+});

@@ -1,0 +1,249 @@
+// A Direct store of two memory nodes, its clients, and all that goes wrong with them, from one seed. At the
+// end the survivors have finished, a fresh client has taken back what the dead held, and the store is
+// looked at as a whole: its history, its values, its space.
+
+import { assert, PdpmError, Prng } from "@pdpm/base";
+import {
+  type AuditReport,
+  auditStore,
+  freeLease,
+  type Judgement,
+  membersServer,
+  nodeServer,
+  readKey,
+  readLeases,
+  settle,
+  writeKey,
+} from "@pdpm/direct";
+import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
+import type { Address } from "@pdpm/layout";
+import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import { ArrayMemory, type Operation, type Protocol } from "@pdpm/verbs";
+import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
+import type { Context } from "../../packages/direct/src/session.ts";
+import { Client, Identity, join, reap } from "./direct-client.ts";
+import { History, identityOf, valueOf } from "./direct-history.ts";
+import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
+import { type Plan, planOf } from "./direct-plan.ts";
+import { wordText } from "./direct-words.ts";
+
+/** Places for chunks that a node has. */
+const placesPerNode = 8;
+
+/** One seed's store and clients. */
+export class World {
+  readonly plan: Plan;
+  readonly prng: Prng;
+  readonly memories: readonly ArrayMemory[];
+  readonly interleaver: Interleaver;
+  readonly history: History = new History();
+  readonly #identities = new Map<number, Identity>();
+  readonly #clients: Client[] = [];
+  #kills = 0;
+  #isOver = false;
+  report: AuditReport | undefined;
+
+  constructor(seed: number, isTraced = false) {
+    this.plan = planOf(seed);
+    this.prng = new Prng(`world ${seed}`);
+    const { stallChance, stallStepsMost } = this.plan;
+    const bytes = regionHeaderBytes + placesPerNode * chunkBytes;
+    this.memories = [new ArrayMemory(bytes), new ArrayMemory(bytes)];
+    this.interleaver = new Interleaver({
+      seed: `steps ${seed}`,
+      memories: this.memories,
+      answer: (client, server, request) => this.#answer(client, server, request),
+      stallChance,
+      stallStepsMost,
+      ...(isTraced ? { trace: { wordText } } : {}),
+    });
+  }
+
+  /** Runs the seed to its end. @throws what is wrong. */
+  run(): void {
+    this.#fill();
+    for (let i = 0; i < this.plan.people; i += 1) {
+      const client = new Client(this, i);
+      this.#clients.push(client);
+      this.#alone(client.identity, "open", (context) => join(context, client.identity));
+    }
+    this.#disturb();
+    for (const client of this.#clients) client.go();
+    this.interleaver.run();
+    this.#isOver = true;
+    this.interleaver.calm();
+    this.#settleAll();
+    for (const { identity } of this.#clients) this.#leave(identity);
+    this.#inspect();
+  }
+
+  /** A client under an id that nobody had. */
+  newIdentity(): Identity {
+    const identity = new Identity(this, this.#identities.size + 1);
+    this.#identities.set(identity.session.clientId, identity);
+    return identity;
+  }
+
+  /** Whether an operation may end so in this world. @throws the error if not. */
+  excuse(error: PdpmError): void {
+    const { plan } = this;
+    const isExpected =
+      (error.code === "PDPM_NO_SPACE" && plan.chunksMost < 8) ||
+      (error.code === "PDPM_UNAVAILABLE" && plan.disconnectChance + plan.suspectChance > 0) ||
+      (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
+      (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
+    if (!isExpected) throw error;
+  }
+
+  /** One page of keys() ended: the 16 home buckets from number `first` on. */
+  scanned(first: number, keys: readonly Key[], start: number): void {
+    this.history.scanned(first, keys, start, this.interleaver.steps);
+  }
+
+  /** Keys that stay: written before anybody else is there. */
+  #fill(): void {
+    const identity = this.newIdentity();
+    this.#alone(identity, "open", (context) => join(context, identity));
+    for (const key of this.plan.fillers) {
+      this.#alone(identity, "put", (context) => {
+        const requests = [new WriteRequest(valueOf("filler", 24), undefined)];
+        return writeKey(context, key, new WriteBatch(context.operation, requests));
+      });
+    }
+    this.#leave(identity);
+  }
+
+  #disturb(): void {
+    const { plan, interleaver, prng } = this;
+    const anyone = (): Client => this.#clients[prng.below(this.#clients.length)] as Client;
+    const at = (chance: number, act: (client: Client) => void): void => {
+      if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
+    };
+    at(plan.killChance, (client) => this.#kill(client));
+    at(plan.leaveChance, (client) => client.leaveOne());
+    at(plan.disconnectChance, (client) => {
+      interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
+    });
+    at(plan.reapChance, (client) => client.reap(1 + prng.below(this.#identities.size)));
+    at(1 / 100, (client) => client.settleOne());
+    if (!plan.keepsHouse) return;
+    at(1 / 40, (client) => {
+      if (this.#clients.some(({ isDone }) => !isDone)) client.keepHouse();
+    });
+  }
+
+  #kill(client: Client): void {
+    if (this.#kills >= this.plan.killsMost || client.isDone) return;
+    this.#kills += 1;
+    this.interleaver.kill(client.identity.simulated);
+  }
+
+  #answer(client: SimulatedClient, server: string, request: unknown): unknown {
+    if (server === membersServer) return this.#judge(client, (request as { judge: number }).judge);
+    assert(server === nodeServer(0) || server === nodeServer(1), `nobody is called ${server}`);
+    const { extend } = request as { extend: number };
+    if (extend <= regionHeaderBytes + placesPerNode * chunkBytes) return undefined;
+    throw new PdpmError("PDPM_NO_SPACE", "the node is full");
+  }
+
+  /** The membership service: fences first, and then says dead. */
+  #judge(asker: SimulatedClient, id: number): Judgement {
+    const judged = this.#identities.get(id)?.simulated;
+    const who = `client ${id}`;
+    if (judged === undefined) return { alive: false, who };
+    // A death is not noticed at once.
+    const isNoticed = judged.isKilled && (this.#isOver || this.prng.chance(0.5));
+    const isSuspected = !this.#isOver && judged !== asker && this.prng.chance(this.plan.suspectChance);
+    if (isNoticed || isSuspected) this.interleaver.fence(judged);
+    return { alive: !judged.isFenced, who };
+  }
+
+  #alone<T>(
+    identity: Identity,
+    kind: string,
+    protocol: (context: Context) => Protocol<T>,
+  ): T {
+    const operation: Operation = identity.simulated.operation(kind);
+    const body = protocol(identity.context(operation));
+    return this.interleaver.alone(identity.simulated, operation, body);
+  }
+
+  /** Close of the living: what they are in doubt about is settled. */
+  #settleAll(): void {
+    for (const { identity } of this.#clients) {
+      const { session, simulated } = identity;
+      for (const address of [...session.doubts]) {
+        if (simulated.isKilled || simulated.isFenced) break;
+        this.#alone(identity, "settle", (context) => settle(context, address, session.clientId));
+      }
+      assert(
+        simulated.isKilled || session.doubts.size === 0,
+        `client ${session.clientId} could not settle its doubts`,
+      );
+      assert(
+        simulated.isKilled || simulated.isFenced || session.held.size === 0,
+        `client ${session.clientId} still holds ${[...session.held]}`,
+      );
+    }
+  }
+
+  /** Gives the lease back; the dead do not. */
+  #leave(identity: Identity): void {
+    const { session, simulated, lease } = identity;
+    if (simulated.isKilled || simulated.isFenced || lease < 0) return;
+    this.#alone(identity, "close", () => freeLease(session, lease, session.clientId, "live"));
+    identity.hasLeft = true;
+    this.interleaver.kill(simulated);
+  }
+
+  #inspect(): void {
+    const fresh = this.newIdentity();
+    this.#alone(fresh, "open", (context) => join(context, fresh));
+    for (const [id, identity] of [...this.#identities]) {
+      if (identity === fresh || identity.hasLeft) continue;
+      assert(
+        this.#alone(fresh, "reap", (context) => reap(context, id)),
+        `client ${id} is not dead`,
+      );
+    }
+    const leases = this.#alone(fresh, "leases", (context) => readLeases(context.session));
+    assert(leases.length === 1, `${leases.length} lease records are left, not only the last`);
+    const present = this.#readAll(fresh);
+    const problem = this.history.problem();
+    assert(problem === null, problem ?? "");
+    const report = this.#alone(fresh, "audit", auditStore);
+    this.report = report;
+    assert(report.problems.length === 0, report.problems.join("\n"));
+    assert(report.heldBy.size === 0, `held by clients ${[...report.heldBy.keys()]}`);
+    assert(report.keys === present, `${report.keys} keys in buckets, ${present} were found`);
+    const { cellsUncommitted, cellsLive } = report.space;
+    assert(cellsUncommitted === 0, `${cellsUncommitted} cells are claimed by nobody`);
+    const { overflowBuckets } = report;
+    assert(
+      cellsLive === present + overflowBuckets,
+      `${cellsLive} live cells for ${present} keys and ${overflowBuckets} overflow buckets`,
+    );
+  }
+
+  /** The final read of every key. Returns how many are there. */
+  #readAll(fresh: Identity): number {
+    const { plan, interleaver, history } = this;
+    let present = 0;
+    for (const key of [...plan.keys, ...plan.fillers]) {
+      const entry = history.begin(100, "get", key, interleaver.steps);
+      const found = this.#alone(fresh, "get", (context) => readKey(context, key));
+      if (found !== undefined) present += 1;
+      const isFiller = plan.fillers.includes(key);
+      if (isFiller) {
+        history.entries.pop();
+        assert(found !== undefined && identityOf(found.value) === "filler", `filler ${key} is lost`);
+        continue;
+      }
+      entry.value = found === undefined ? null : identityOf(found.value);
+      entry.version = found?.version ?? null;
+      entry.outcome = "ok";
+      entry.end = interleaver.steps;
+    }
+    return present;
+  }
+}
