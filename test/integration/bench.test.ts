@@ -1,7 +1,7 @@
 // `bench` and `check`: real client processes against real memory nodes. What is counted agrees from both
 // sides, what is recorded is linearizable, and a client that is killed stops nobody.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Scene } from "../support/processes.ts";
@@ -106,19 +106,22 @@ test("workload e is refused where keys have no order, and nothing is left", asyn
 for (const transport of ["ws", "mapped"]) {
   test(`a client killed in mid-bench over ${transport}: the others go on, the history checks`, async () => {
     const history = join(await scene.directory("memory"), "history");
+    const before = temporaryFolders("history");
     const words = ["bench", "--workload", "a", "--records", "20", "--clients", "3", "--json"];
     const how = ["--transport", transport, "--in-flight", "8", "--seconds", "3", "--warmup", "0"];
     const running = new Running(scene, [...words, ...how, "--history", history]);
-    const isClient = ({ command }: { command: string }): boolean =>
-      command.includes("bench-client");
-    await eventually(20_000, "three clients", () => {
-      return childrenOf(running.pid).filter(isClient).length === 3;
+    await eventually(30_000, "a client at work", () => {
+      const logs = temporaryFolders("history").filter((path) => !before.includes(path));
+      const log = join(logs[0] ?? "", "client-1.jsonl");
+      return existsSync(log) && statSync(log).size > 100_000;
     });
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    const victim = childrenOf(running.pid).filter(isClient)[1] as { pid: number };
+    const clients = childrenOf(running.pid).filter(({ command }) => /bench-client/.test(command));
+    expect(clients).toHaveLength(3);
+    const victim = clients[1] as (typeof clients)[number];
     process.kill(victim.pid, "SIGKILL");
     const { code, stdout, stderr } = await running.end();
     expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/operations, \d+ of unknown outcome\n$/);
     const row = JSON.parse(stdout);
     expect(row.deadClients).toMatchObject([{ pid: victim.pid, how: "ended by SIGKILL" }]);
     expect(row.operations).toBeGreaterThan(100);

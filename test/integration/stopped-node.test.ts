@@ -26,7 +26,12 @@ async function cluster(count: number) {
 }
 
 async function client(url: string, transport: Transport, timeoutMs = 5000): Promise<Store<string>> {
-  const store = await connect(url, { transport, codec: "utf8", timeoutMs, chunkBytes: 2 ** 22 });
+  const store = await connect<string>(url, {
+    transport,
+    codec: "utf8",
+    timeoutMs,
+    chunkBytes: 2 ** 22,
+  });
   scene.after(() => store.close({ timeoutMs: 1000 }));
   return store;
 }
@@ -99,7 +104,7 @@ test("operations on a stopped node end at their deadlines and aborts, and later 
 
 test("closing a client of a stopped node takes no longer than it was given", async () => {
   const { nodes, url } = await cluster(2);
-  const store = await connect(url, { transport: "ws", codec: "utf8" });
+  const store = await connect<string>(url, { transport: "ws", codec: "utf8" });
   await store.put("k", "v");
   for (const { child } of nodes) child.signal("SIGSTOP");
   const lost = store.put("k", "w").catch((error: unknown) => error);

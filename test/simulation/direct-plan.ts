@@ -92,6 +92,6 @@ export function planOf(seed: number): Plan {
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
     disconnectChance: prng.chance(0.2) ? 1 / 400 : 0,
     suspectChance: prng.chance(0.15) ? 0.05 : 0,
-    reapChance: prng.chance(0.15) ? 1 / 1000 : 0,
+    reapChance: isSmall || prng.chance(0.1) ? 1 / 500 : 0,
   };
 }

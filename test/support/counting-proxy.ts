@@ -15,6 +15,8 @@ export interface Passed {
   readonly rounds: number;
   readonly verbs: number;
   readonly replyFrames: number;
+  /** Verbs that a reply came for. */
+  readonly answered: number;
   /** Payload bytes of those messages, both ways; control calls are left out. */
   readonly payloadBytes: number;
 }
@@ -23,7 +25,14 @@ export interface Passed {
 export class CountingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #passed = { requestFrames: 0, rounds: 0, verbs: 0, replyFrames: 0, payloadBytes: 0 };
+  readonly #passed = {
+    requestFrames: 0,
+    rounds: 0,
+    verbs: 0,
+    replyFrames: 0,
+    answered: 0,
+    payloadBytes: 0,
+  };
 
   private constructor(server: Server) {
     this.#server = server;
@@ -93,6 +102,15 @@ export class CountingProxy {
     if (message[0] !== kinds.replies) return;
     this.#passed.replyFrames += 1;
     this.#passed.payloadBytes += message.length;
+    let at = 8;
+    for (let parts = message.readUInt32LE(4); parts > 0; parts -= 1) {
+      const replies = message.readUInt16LE(at + 4);
+      at += 8;
+      for (let i = 0; i < replies; i += 1) {
+        at += 8 + Math.ceil(message.readUInt32LE(at + 4) / 8) * 8;
+      }
+      this.#passed.answered += replies;
+    }
   }
 }
 

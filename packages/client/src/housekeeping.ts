@@ -1,6 +1,7 @@
-// What a client does beside its operations, every half second: shows that it lives, learns of changes
-// of the chunk table and acknowledges them, settles its doubts, takes back what dead clients held.
-// Its failures wait for the next turn; they never reach the program, but stay countable.
+// What a client does beside its operations. The pulse, every half second: show that it lives, learn of
+// changes of the chunk table and acknowledge them. The rounds: settle doubts, look for the dead and take
+// back what they held. The two do not wait for each other: a node that does not answer keeps no pulse up.
+// Failures wait for the next turn; they never reach the program, but stay countable.
 
 import { type Clock, isPdpmError, type PdpmError } from "@pdpm/base";
 import {
@@ -18,11 +19,14 @@ import {
 } from "@pdpm/direct";
 import type { Address } from "@pdpm/layout";
 import type { Membership } from "./membership.ts";
+import { Repeating } from "./repeating.ts";
 
-/** Between two turns, in milliseconds. */
-export const turnMs = 500;
-/** Turns between two looks at all lease records. */
-const turnsPerLook = 10;
+/** Between two beats of the pulse, in milliseconds; a fraction of the lease time. */
+const pulseMs = 500;
+/** Between two rounds, in milliseconds. */
+const roundsMs = 5000;
+/** Between two tries to settle a doubt, in milliseconds. */
+const doubtsMs = 500;
 /** An answer "alive" is believed this long, in milliseconds. */
 const believedMs = 20;
 /** A turn's protocols end by then; what is left waits for the next turn. */
@@ -38,23 +42,28 @@ export class Housekeeping {
   #backend: DirectBackend | undefined;
   #lease: Address = 0;
   #beat = 0;
-  #turn = 0;
   #acknowledged = 0;
-  #cancel: (() => void) | undefined;
-  #running: Promise<void> = Promise.resolve();
   #isStopped = false;
-  #isTaking = false;
+  readonly #judging = new Map<number, Promise<Judgement>>();
+  readonly #tasks: readonly Repeating[];
   /** Turns that failed, and why the last one did. */
   failures = 0;
   lastFailure: PdpmError | undefined;
   /** Dead clients whose things this client took back. */
   reaped = 0;
 
-  /** `before` begins every turn: a client that was fenced comes back there. */
+  /** `before` begins every beat of the pulse: a client that was fenced comes back there. */
   constructor(clock: Clock, membership: Membership, before: () => Promise<void>) {
     this.#before = before;
     this.#clock = clock;
     this.#membership = membership;
+    const task = (ms: number, work: (backend: DirectBackend) => Promise<void>): Repeating =>
+      new Repeating(clock, ms, () => this.#turn(work));
+    this.#tasks = [
+      task(pulseMs, (backend) => this.#pulse(backend)),
+      task(roundsMs, (backend) => this.#look(backend)),
+      task(doubtsMs, (backend) => backend.settleDoubts(limits)),
+    ];
   }
 
   /** Begins, or goes on under a new id: `lease` is this client's record. */
@@ -62,28 +71,37 @@ export class Housekeeping {
     this.#backend = backend;
     this.#lease = lease;
     this.#acknowledged = backend.session.table.generation;
-    if (this.#cancel === undefined) this.#schedule(0);
+    this.hurry();
   }
 
-  /** Takes the next turn now. */
+  /** Takes the next turns now. */
   hurry(): void {
-    if (this.#isTaking) return;
-    this.#cancel?.();
-    this.#schedule(0);
+    for (const task of this.#tasks) task.hurry();
   }
 
-  /** Ends after the turn that is running. */
+  /** Ends after the turns that are running. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#cancel?.();
-    await this.#running;
+    await Promise.all(this.#tasks.map((task) => task.stop()));
     await Promise.allSettled(this.#reaping.values());
   }
 
   /** The membership service that protocols ask. */
-  async judge({ judge: id }: JudgeRequest): Promise<Judgement> {
+  judge({ judge: id }: JudgeRequest): Promise<Judgement> {
     const known = this.#seenAlive.get(id);
-    if (known !== undefined && known.until > this.#clock.now()) return known.judgement;
+    if (known !== undefined && known.until > this.#clock.now()) {
+      return Promise.resolve(known.judgement);
+    }
+    // Many operations may meet one client's locks at once: they share one judgement.
+    let judging = this.#judging.get(id);
+    if (judging === undefined) {
+      judging = this.#judge(id).finally(() => this.#judging.delete(id));
+      this.#judging.set(id, judging);
+    }
+    return judging;
+  }
+
+  async #judge(id: number): Promise<Judgement> {
     const backend = this.#backend;
     const isNeeded = this.#membership.needsLease && backend !== undefined;
     const lease = isNeeded
@@ -133,37 +151,18 @@ export class Housekeeping {
     this.reaped += 1;
   }
 
-  #schedule(ms: number): void {
-    if (this.#isStopped) return;
-    this.#cancel = this.#clock.after(
-      Math.max(1, ms),
-      () => {
-        this.#isTaking = true;
-        this.#running = this.#take().then(() => {
-          this.#isTaking = false;
-          this.#schedule(turnMs);
-        });
-      },
-      { holds: false },
-    );
-  }
-
-  async #take(): Promise<void> {
-    const backend = this.#backend;
-    if (backend === undefined) return;
+  async #turn(work: (backend: DirectBackend) => Promise<void>): Promise<void> {
+    if (this.#backend === undefined) return;
     try {
-      await this.#before();
-      await this.#follow(backend);
-      if (this.#turn % turnsPerLook === 0) await this.#look(backend);
-      await backend.settleDoubts(limits);
+      await work(this.#backend);
     } catch (error) {
       this.#note(error);
     }
-    this.#turn += 1;
   }
 
   /** Heartbeat, and the chunk table. */
-  async #follow(backend: DirectBackend): Promise<void> {
+  async #pulse(backend: DirectBackend): Promise<void> {
+    await this.#before();
     this.#beat += 1;
     const lease = this.#lease;
     const { session } = backend;

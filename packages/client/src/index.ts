@@ -6,6 +6,8 @@ export { isPdpmError, PdpmError } from "@pdpm/base";
 export type { Backend, BackendCounters, BackendStats, Codec, Entry, Store } from "@pdpm/kv";
 export { codecs, jsonCodec, msgpackCodec } from "./codecs.ts";
 export { connect } from "./connect.ts";
+export { type Evicted, evict } from "./evict.ts";
+export { type FsckOptions, type FsckReport, fsck } from "./fsck.ts";
 export { open } from "./open.ts";
 export type { ClientOptions, Design, Durability, Transport } from "./options.ts";
 export { typedArray } from "./typed-array-codec.ts";

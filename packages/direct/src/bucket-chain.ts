@@ -94,7 +94,8 @@ export class BucketChain {
   freeEntry(): Address | undefined {
     for (const [i, image] of this.images.entries()) {
       for (let index = 0; index < bucketEntries; index += 1) {
-        if (image.entryWord(index) === 0n) return (this.addresses[i] as Address) + entryOffset(index);
+        if (image.entryWord(index) === 0n)
+          return (this.addresses[i] as Address) + entryOffset(index);
       }
     }
     return undefined;

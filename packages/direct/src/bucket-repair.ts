@@ -56,7 +56,7 @@ export function* finishDelete(
   const [bytes] = yield* round(read(entry.cell, committedOffset + 40 + 8));
   const number = yield* deadNumber(entry.cell, bytes);
   yield* round(...raiseFloor(context, chain, number), ...session.flushes(entry.cell, 8));
-  yield* round(compareAndSwap(entry.at, entry.word, 0n), ...session.flushes(entry.at, 8));
+  yield* round(...replaceEntry(context, entry, 0n));
   yield* freeCell(entry.cell, word);
 }
 
@@ -69,6 +69,18 @@ function* deadNumber(slot: Address, head: Uint8Array): Protocol<number> {
   const copy = view.header(committedOffset);
   if (typeof copy !== "object") throw corrupt(`the deleted slot ${slot} does not verify`);
   return copy.commitNumber;
+}
+
+/**
+ * The posts that replace an entry by `word`, durably. Under the bucket's lock an entry changes in one way
+ * only: whoever inserted it posted the clearing of its mark beside the unlock, and verbs to two nodes are
+ * not ordered, so it may come now. Hence the cleared form is replaced as well.
+ */
+export function replaceEntry(context: Context, entry: PlacedEntry, word: bigint): Post[] {
+  const { at, pending } = entry;
+  const posts: Post[] = [compareAndSwap(at, entry.word, word)];
+  if (pending) posts.push(compareAndSwap(at, clearedEntry(entry.word), word));
+  return [...posts, ...context.session.flushes(at, 8)];
 }
 
 /** The posts that raise a bucket's floor to `number`, durably; none if it is high enough. */
@@ -92,7 +104,7 @@ function* finishMove(
   const intent = chain.homeImage.intentWord;
   if (!decodeEntry(intent)) throw corrupt(`the intent of bucket ${chain.home} is damaged`);
   yield* round(...session.flushes(entry.cell, 8));
-  yield* round(compareAndSwap(entry.at, entry.word, intent), ...session.flushes(entry.at, 8));
+  yield* round(...replaceEntry(context, entry, intent));
   yield* freeCell(entry.cell, word);
 }
 

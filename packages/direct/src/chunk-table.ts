@@ -9,8 +9,8 @@ import {
   type Address,
   addressOf,
   bucketClass,
-  cellBytes,
   ChunkState,
+  cellBytes,
   chunkOf,
   decodeTable,
   isSizeClass,
@@ -34,6 +34,8 @@ export class ChunkTable {
   readonly #geometry: RootGeometry;
   readonly #entries: (TableEntry | undefined)[] = [];
   readonly #byClass = new Map<number, number[]>();
+  /** Of a chunk that is being retired: the last generation in which it certainly was not. */
+  readonly #activeThrough: number[] = [];
   #preparing = { node: -1, place: -1 };
   /** Number of the last generation that was read. */
   generation = -1;
@@ -56,6 +58,22 @@ export class ChunkTable {
   /** Whether cells of the chunk of `address` may be read and written. */
   isActive(address: Address): boolean {
     return this.#entries[chunkOf(address)]?.state === ChunkState.active;
+  }
+
+  /**
+   * Whether an operation of this epoch may follow a pointer to `address`: the chunk is active, or it is
+   * being retired, but not before this operation has ended (retire-chunk.ts).
+   */
+  isUsable(address: Address, epoch: number): boolean {
+    const chunk = chunkOf(address);
+    const state = this.#entries[chunk]?.state;
+    if (state !== ChunkState.retiring) return state === ChunkState.active;
+    return epoch >= 0 && epoch <= (this.#activeThrough[chunk] as number);
+  }
+
+  /** Whether some chunk is being retired. */
+  get isRetiring(): boolean {
+    return this.#entries.some((entry) => entry?.state === ChunkState.retiring);
   }
 
   /** Numbers of the active chunks of a size class, oldest first. */
@@ -174,6 +192,9 @@ export class ChunkTable {
       this.#chunks.set(chunk, entry.node, place);
     }
     if (before?.state === entry.state) return;
+    if (entry.state === ChunkState.retiring) {
+      this.#activeThrough[chunk] = this.generation;
+    }
     const list = (this.#byClass.get(entry.sizeClass) ?? []).filter((other) => other !== chunk);
     if (entry.state === ChunkState.active) list.push(chunk);
     this.#byClass.set(entry.sizeClass, list);

@@ -24,10 +24,7 @@ export class Starving {
 }
 
 /** Claims a cell of `sizeClass`, or, when the store cannot grow any more, of a larger slot class. */
-export function* claimCell(
-  context: Context,
-  sizeClass: number,
-): Protocol<ClaimedCell | Starving> {
+export function* claimCell(context: Context, sizeClass: number): Protocol<ClaimedCell | Starving> {
   const { starved } = context.session.pool;
   const exact = yield* claimSeen(context, sizeClass);
   if (exact !== undefined) return exact;

@@ -2,8 +2,8 @@
 // that every read verifies. Bounded; the key that was put in first goes first (the paper found FIFO
 // no worse than LRU, and it costs a hit nothing).
 
-import type { Address } from "@pdpm/layout";
 import type { Key } from "@pdpm/kv";
+import type { Address } from "@pdpm/layout";
 
 /** A remembered slot. */
 export interface Cursor {

@@ -22,11 +22,11 @@ import {
 import { commitPoint, compareAndSwap, type Protocol, read, round } from "@pdpm/verbs";
 import { type BucketChain, homeOf, type PlacedEntry } from "./bucket-chain.ts";
 import { lockBucket } from "./bucket-lock.ts";
-import { raiseFloor } from "./bucket-repair.ts";
+import { raiseFloor, replaceEntry } from "./bucket-repair.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corrupt } from "./damage.ts";
 import { findLocked } from "./find-slot.ts";
-import { giveUpTaking, Hold, letGo, release } from "./holds.ts";
+import { Hold, letGo, release, take } from "./holds.ts";
 import type { Context } from "./session.ts";
 import { lockSlot } from "./slot-lock.ts";
 
@@ -68,7 +68,7 @@ export function* deleteKey(
     if (found !== hold.word) throw corrupt(`slot ${slot} changed under its lock`);
     hold.word = dead;
     hold.idleWord = stateWord(CellState.free, incarnation, 0);
-    yield* round(compareAndSwap(entry.at, entry.word, 0n), ...session.flushes(entry.at, 8)); // 4.
+    yield* round(...replaceEntry(context, entry, 0n)); // 4.
     session.cursors.delete(key);
     yield* dropEmptyTail(context, chain, entry.at, holds);
     yield* release(context, holds); // 5.
@@ -112,23 +112,14 @@ function* dropEmptyTail(
   const image = chain.images[last];
   let used = 0;
   for (let i = 0; i < bucketEntries; i += 1) if (image?.entryWord(i) !== 0n) used += 1;
-  if (used > 1 || session.held.has(cell)) return;
+  if (used > 1) return;
   const [bytes] = yield* round(read(cell, 8));
   const state = decodeState(wordAt(bytes, 0));
-  if (state?.state !== CellState.live || state.owner !== 0) return;
+  if (session.held.has(cell) || state?.state !== CellState.live || state.owner !== 0) return;
   const live = stateWord(CellState.live, state.incarnation, 0);
   const mine = session.myWord(CellState.live, state.incarnation);
-  session.held.add(cell);
-  try {
-    const [found] = yield* round(compareAndSwap(cell, live, mine));
-    if (found !== live) {
-      session.held.delete(cell);
-      return;
-    }
-  } catch (error) {
-    giveUpTaking(context, cell, error);
-    throw error;
-  }
+  const [found] = yield* take(context, cell, live, mine);
+  if (found !== live) return;
   const hold = new Hold(cell, mine, stateWord(CellState.free, state.incarnation, 0));
   holds.push(hold);
   const at = (chain.addresses[last - 1] as Address) + bucketFields.next;

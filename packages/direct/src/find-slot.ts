@@ -42,7 +42,7 @@ type Match =
   | { readonly kind: "unclear"; readonly view: SlotView };
 
 /** Tells damage from work in progress: bytes that stay as they are while nobody holds their slot. */
-class Looks {
+export class Looks {
   #before: SlotView | undefined;
   #equal = 0;
 
@@ -74,7 +74,7 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
     }
     if (match.kind === "unclear") {
       if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
-      yield* helpSlotHolder(context, key, match.view);
+      yield* helpSlotHolder(context, match.view, key);
     } else {
       yield* helpBucketHolder(context, chain);
     }
@@ -102,7 +102,7 @@ export function* findLocked(
       throw corrupt(`the bucket of ${keyText(key)} names a slot that is not there`);
     }
     if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
-    yield* helpSlotHolder(context, key, match.view, chain);
+    yield* helpSlotHolder(context, match.view, key, chain);
     yield* patience.wait(`${keyText(key)} is being changed`);
   }
 }
@@ -156,7 +156,7 @@ function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefin
 }
 
 /** Whether the entries stand as they were; the mark of one that was pending may be cleared meanwhile. */
-function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
+export function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
   const words = (yield* round(...entries.map(({ at }) => read(at, 8)))) as Uint8Array[];
   return entries.every(
     ({ word }, i) => clearedEntry(wordAt(words[i] as Uint8Array, 0)) === clearedEntry(word),
@@ -164,10 +164,7 @@ function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
 }
 
 /** Makes entries durable that somebody marked pending: whoever meets the mark flushes (H7). */
-export function* settlePending(
-  context: Context,
-  entries: readonly PlacedEntry[],
-): Protocol<void> {
+export function* settlePending(context: Context, entries: readonly PlacedEntry[]): Protocol<void> {
   const posts: Post[] = entries
     .filter(({ pending }) => pending && context.session.isDurable)
     .map(({ at }) => flush(at, 8));
@@ -175,10 +172,10 @@ export function* settlePending(
 }
 
 /** If the slot in the way is held by a dead client, finishes its work. `chain`: we hold its bucket. */
-function* helpSlotHolder(
+export function* helpSlotHolder(
   context: Context,
-  key: Key,
   view: SlotView,
+  key?: Key,
   chain?: BucketChain,
 ): Protocol<void> {
   const { session } = context;

@@ -2,6 +2,7 @@
 export { type AuditReport, auditStore, countSpace } from "./audit.ts";
 export { DirectBackend } from "./direct-backend.ts";
 export { type Judgement, type JudgeRequest, judge, membersServer } from "./judge.ts";
+export { bucketsPerPage, scanPage } from "./key-scan.ts";
 export {
   acknowledge,
   findLease,
@@ -12,7 +13,6 @@ export {
   readLeases,
   takeLease,
 } from "./leases.ts";
-export { bucketsPerPage, scanPage } from "./key-scan.ts";
 export { type ExtendRequest, nodeServer } from "./make-space.ts";
 export { readKey } from "./read-path.ts";
 export { reapClient, settle, takeBackHolds } from "./reap.ts";

@@ -9,6 +9,7 @@
 // A cell that no bucket names is nobody's: dying before 4 leaves nothing but a claimed or locked cell,
 // which recovery frees.
 
+import { isPdpmError } from "@pdpm/base";
 import { type Key, keyBytes, type WriteBatch } from "@pdpm/kv";
 import {
   type Address,
@@ -31,7 +32,7 @@ import { lockBucket } from "./bucket-lock.ts";
 import { type ClaimedCell, claimCell, Starving } from "./claim-cell.ts";
 import { corrupt } from "./damage.ts";
 import { findLocked } from "./find-slot.ts";
-import { type Hold, letGo, release } from "./holds.ts";
+import { type Hold, leaveInDoubt, letGo, release } from "./holds.ts";
 import type { Context } from "./session.ts";
 import { committedOffset } from "./slot-view.ts";
 
@@ -118,7 +119,11 @@ function* makeLive(
 }
 
 /** Appends an overflow bucket and returns its first entry's address. */
-function* growChain(context: Context, chain: BucketChain, holds: Hold[]): Protocol<Address | Starving> {
+function* growChain(
+  context: Context,
+  chain: BucketChain,
+  holds: Hold[],
+): Protocol<Address | Starving> {
   const { session } = context;
   const claimed = yield* claimCell(context, bucketClass);
   if (claimed instanceof Starving) return claimed;
@@ -129,7 +134,14 @@ function* growChain(context: Context, chain: BucketChain, holds: Hold[]): Protoc
   yield* makeLive(context, claimed, cell + bucketFields.intent, new Uint8Array(image.buffer));
   const link = entryWord(cell, bucketClass, 0, false);
   const at = lastNext(chain);
-  const [found] = yield* round(compareAndSwap(at, 0n, link), ...session.flushes(at, 8));
+  let found: bigint;
+  try {
+    [found] = yield* round(compareAndSwap(at, 0n, link), ...session.flushes(at, 8));
+  } catch (error) {
+    // It may be linked: then it must not be freed. Recovery looks whether the chain leads to it.
+    if (isPdpmError(error) && error.outcome === "unknown") leaveInDoubt(context, hold);
+    throw error;
+  }
   if (found !== 0n) throw corrupt(`the chain of bucket ${chain.home} changed under its lock`);
   // Linked: from here on it is a bucket, whatever becomes of this insert.
   hold.idleWord = stateWord(CellState.live, incarnation, 0);

@@ -11,9 +11,9 @@ import {
   copyHeaderBytes,
 } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
-import { followChain, type PlacedEntry } from "./bucket-chain.ts";
+import { followChain, homeOf } from "./bucket-chain.ts";
 import { corrupt } from "./damage.ts";
-import { findSlot, settlePending } from "./find-slot.ts";
+import { areUnchanged, findSlot, helpSlotHolder, Looks, settlePending } from "./find-slot.ts";
 import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, SlotView } from "./slot-view.ts";
@@ -37,54 +37,63 @@ export function* scanPage(context: Context, first: number): Protocol<Key[]> {
   return keys;
 }
 
-function* scanBucket(context: Context, home: Address, image: BucketImage): Protocol<Set<Key>> {
+function* scanBucket(context: Context, home: Address, first: BucketImage): Protocol<Set<Key>> {
+  const patience = new Patience(context);
+  const looks = new Looks();
+  let image = first;
+  for (;;) {
+    const keys = yield* scanOnce(context, home, image, looks);
+    if (keys !== undefined) return keys;
+    yield* patience.wait(`bucket ${home} is being changed`);
+    const [bytes] = yield* round(read(home, bucketBytes));
+    image = new BucketImage(bytes);
+  }
+}
+
+/** Undefined when an entry changed meanwhile, or a slot cannot be made out yet: to be tried again. */
+function* scanOnce(
+  context: Context,
+  home: Address,
+  image: BucketImage,
+  looks: Looks,
+): Protocol<Set<Key> | undefined> {
   const chain = yield* followChain(context, home, image);
   const entries = [...chain.entries()];
   if (chain.damaged) throw corrupt(`bucket ${home} is damaged`);
   const keys = new Set<Key>();
   if (entries.length === 0) return keys;
   yield* settlePending(context, entries);
-  const usable: PlacedEntry[] = [];
-  for (const entry of entries) {
-    if (yield* reloadUnknown(context, entry.cell, entry.sizeClass)) usable.push(entry);
+  for (const { cell, sizeClass } of entries) {
+    if (!(yield* reloadUnknown(context, cell, sizeClass))) return undefined;
   }
-  const reads = usable.map(({ cell, sizeClass }) =>
+  const reads = entries.map(({ cell, sizeClass }) =>
     read(cell, Math.min(headBytes, committedOffset + copyCapacity(sizeClass))),
   );
   const slots = (yield* round(...reads)) as Uint8Array[];
-  for (const [i, entry] of usable.entries()) {
-    const key = yield* keyOf(context, entry, slots[i] as Uint8Array);
-    // A slot in transition says what key it was; whether that lives is for a look-up to say.
-    if (key !== undefined && !keys.has(key.key)) {
-      if (key.isLive || (yield* findSlot(context, key.key)) !== undefined) keys.add(key.key);
+  for (const [i, { cell }] of entries.entries()) {
+    const view = new SlotView(cell, slots[i] as Uint8Array);
+    const key = keyOf(view);
+    if (key === undefined) {
+      if (looks.showDamage(view)) throw corrupt(`the key in cell ${cell} does not verify`);
+      yield* helpSlotHolder(context, view);
+      return undefined;
     }
+    // Followed into an overflow bucket that serves another home bucket by now: not a key of this one.
+    if (keys.has(key) || homeOf(context, key).bucket !== home) continue;
+    // A slot in transition says what key it was; whether that lives is for a look-up to say.
+    if (view.isLive || (yield* findSlot(context, key)) !== undefined) keys.add(key);
   }
-  return keys;
+  // A key that moved away before its slot was read is found at the second try.
+  return (yield* areUnchanged(entries)) ? keys : undefined;
 }
 
-function* keyOf(
-  context: Context,
-  entry: PlacedEntry,
-  firstLook: Uint8Array,
-): Protocol<{ key: Key; isLive: boolean } | undefined> {
-  let bytes = firstLook;
-  let before: Uint8Array | undefined;
-  let equal = 0;
-  const patience = new Patience(context);
-  for (;;) {
-    const view = new SlotView(entry.cell, bytes);
-    const { word } = view;
-    if (word?.state === CellState.free || word?.state === CellState.claimed) return undefined;
-    const copy = view.header(committedOffset);
-    if (word !== undefined && typeof copy === "object" && copy.incarnation === word.incarnation) {
-      const start = committedOffset + copyHeaderBytes;
-      const key = toKey(bytes.subarray(start, start + copy.keyBytes));
-      return { key, isLive: view.isLive };
-    }
-    equal = before !== undefined && Buffer.compare(before, bytes) === 0 ? equal + 1 : 0;
-    if (equal > 100) throw corrupt(`the key in cell ${entry.cell} does not verify`);
-    before = bytes;
-    yield* patience.wait(`cell ${entry.cell} is being written`);
-    [bytes] = yield* round(read(entry.cell, firstLook.length));
-  }
+/** The key that a named slot is of; undefined when that cannot be said now. */
+function keyOf(view: SlotView): Key | undefined {
+  const { word } = view;
+  const copy = view.header(committedOffset);
+  if (word === undefined || typeof copy !== "object") return undefined;
+  if (word.state === CellState.free || word.state === CellState.claimed) return undefined;
+  if (copy.incarnation !== word.incarnation) return undefined;
+  const start = committedOffset + copyHeaderBytes;
+  return toKey(view.bytes.subarray(start, start + copy.keyBytes));
 }

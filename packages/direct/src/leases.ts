@@ -67,22 +67,20 @@ function firstRecord(clientId: number): number {
 }
 
 /**
- * Takes a record for this session: the client is open from here on.
+ * Takes a record for this session, then reads the chunk table again: whoever retires a chunk from here on
+ * waits for this client, and what was retired before, without it, it learns of.
  * @throws PDPM_NO_SPACE when 4096 clients are open.
  */
-export function* takeLease(
-  session: Session,
-  pid: number,
-  kind: LeaseKind,
-): Protocol<Address> {
+export function* takeLease(session: Session, pid: number, kind: LeaseKind): Protocol<Address> {
   const { clientId, geometry } = session;
   const home = firstRecord(clientId);
-  const body = encodeLease(session.table.generation, pid, kind);
+  const body = encodeLease(Math.max(0, session.table.generation), pid, kind);
   for (let step = 0; step < leaseRecordCount; step += 1) {
     const at = geometry.leaseRecord((home + step) % leaseRecordCount);
     const [found] = yield* round(compareAndSwap(at, 0n, leaseIdentity(clientId, "live")));
     if (found !== 0n) continue;
     yield* round(write(at + leaseFields.heartbeat, body), ...session.flushes(at, leaseRecordBytes));
+    yield* session.table.load();
     return at;
   }
   throw new PdpmError("PDPM_NO_SPACE", `${leaseRecordCount} clients have this store open already`);
@@ -106,10 +104,7 @@ export function* freeLease(
   clientId: number,
   state: "live" | "dead",
 ): Protocol<void> {
-  yield* round(
-    compareAndSwap(at, leaseIdentity(clientId, state), 0n),
-    ...session.flushes(at, 8),
-  );
+  yield* round(compareAndSwap(at, leaseIdentity(clientId, state), 0n), ...session.flushes(at, 8));
 }
 
 /** Shows that this client lives, and reads the table's generation: one round trip. */

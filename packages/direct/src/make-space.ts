@@ -2,11 +2,12 @@
 // some time ago, a new chunk, or the space of a chunk of another class that is empty by now (H17).
 
 import { isPdpmError, PdpmError } from "@pdpm/base";
-import { addressOf, ChunkState, tableWord } from "@pdpm/layout";
+import { addressOf, ChunkState, rootWords, tableWord } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { call, compareAndSwap, flush, type Protocol, round, write } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
 import { release } from "./holds.ts";
+import { Patience } from "./patience.ts";
 import { retireEmptyChunk } from "./retire-chunk.ts";
 import type { Context } from "./session.ts";
 import { announce, giveUp, lockTable } from "./table-lock.ts";
@@ -29,8 +30,17 @@ export interface ExtendRequest {
  * @throws PDPM_NO_SPACE (not-applied) when neither the class nor any larger one has a cell.
  */
 export function* makeSpace(context: Context, sizeClass: number): Protocol<void> {
-  const { pool, table } = context.session;
-  if (pool.reconsider(sizeClass) && (yield* pool.lookUntilSeen(sizeClass))) return;
+  const { session, operation } = context;
+  const { pool, table } = session;
+  pool.reconsider(sizeClass);
+  // One operation of a client at a time makes space; the others take what it made.
+  const patience = new Patience(context);
+  for (;;) {
+    if (yield* pool.lookUntilSeen(sizeClass)) return;
+    if (!session.held.has(rootWords.tableLock)) break;
+    operation.epoch = table.generation;
+    yield* patience.wait("the chunk table is being changed by this client");
+  }
   const before = table.chunksOf(sizeClass).length;
   const lock = yield* lockTable(context);
   try {

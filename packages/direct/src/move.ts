@@ -22,6 +22,7 @@ import {
 import { commitPoint, compareAndSwap, type Protocol, round } from "@pdpm/verbs";
 import { type BucketChain, homeOf, type PlacedEntry } from "./bucket-chain.ts";
 import { lockBucket } from "./bucket-lock.ts";
+import { replaceEntry } from "./bucket-repair.ts";
 import { type ClaimedCell, claimCell, Starving } from "./claim-cell.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corrupt } from "./damage.ts";
@@ -108,5 +109,5 @@ function* switchTo(
   old.word = moved;
   old.idleWord = stateWord(CellState.free, cursor.incarnation, 0);
   claimed.hold.idleWord = stateWord(CellState.live, incarnation, 0);
-  yield* round(compareAndSwap(entry.at, entry.word, word), ...session.flushes(entry.at, 8)); // 5.
+  yield* round(...replaceEntry(context, entry, word)); // 5.
 }

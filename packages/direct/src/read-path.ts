@@ -13,11 +13,11 @@ import { type Found, type Key, keyText } from "@pdpm/kv";
 import { type Address, CellState, copyCapacity } from "@pdpm/layout";
 import { flush, type Protocol, read, round } from "@pdpm/verbs";
 import type { Cursor } from "./cursor-cache.ts";
+import { corruptSlot } from "./damage.ts";
 import { findSlot } from "./find-slot.ts";
 import { judge } from "./judge.ts";
-import { recoverSlot } from "./recovery.ts";
-import { corruptSlot } from "./damage.ts";
 import { Patience } from "./patience.ts";
+import { recoverSlot } from "./recovery.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, readBytesFor, SlotView } from "./slot-view.ts";
 

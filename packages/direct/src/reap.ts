@@ -27,7 +27,9 @@ export function* takeBackHolds(context: Context, owner: number): Protocol<void> 
   for (;;) {
     yield* session.table.load();
     const [table] = yield* round(read(rootWords.tableLock, 8));
-    if (decodeState(wordAt(table, 0))?.owner === owner) {
+    // While a chunk is being retired its cells may go at any moment; under the lock none is.
+    const isOwners = decodeState(wordAt(table, 0))?.owner === owner;
+    if (isOwners || session.table.isRetiring) {
       yield* release(context, [yield* lockTable(context)]);
     }
     const held = yield* heldBy(context, owner);

@@ -58,7 +58,8 @@ export function* recoverSlot(
   if (chunk.state === ChunkState.retired) return true; // It was all free then.
   const [bytes] = yield* round(read(slot, 8));
   const word = decodeState(wordAt(bytes, 0));
-  if (word === undefined) throw key === undefined ? corrupt(`cell ${slot}`) : corruptSlot(key, slot);
+  if (word === undefined)
+    throw key === undefined ? corrupt(`cell ${slot}`) : corruptSlot(key, slot);
   if (session.held.has(slot)) return false;
   if (word.owner !== owner) return true;
   session.events.recoveries += 1;

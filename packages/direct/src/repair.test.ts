@@ -27,9 +27,11 @@ test("a sound store is left as it is", async () => {
 
 test("while somebody lives who holds something, nothing is repaired", async () => {
   const other = world.client();
-  await world.dieIn(other, 3, "key-3", "never");
+  await other.get(toKey("key-3"), {});
+  await world.dieIn(other, 1, "key-3", "never");
   world.dead.clear();
   const report = await world.audit(client);
+  expect([...report.heldBy]).toEqual([[2, 1]]);
   const mend = world.run(client, (context: Context) => repairStore(context, report));
   await expect(mend).rejects.toThrow(/PDPM_IN_USE: client 2 \(pid 1\) has the store open/);
 });

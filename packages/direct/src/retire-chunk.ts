@@ -7,13 +7,7 @@
 //   3. The cells are looked at once more. All free: the number is retired for ever. Otherwise somebody
 //      was faster, and the chunk is active again.
 
-import {
-  bucketClass,
-  CellState,
-  ChunkState,
-  decodeState,
-  wordAt,
-} from "@pdpm/layout";
+import { bucketClass, CellState, ChunkState, decodeState, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { judge } from "./judge.ts";
 import { readLeases } from "./leases.ts";

@@ -2,13 +2,7 @@
 // is made under it. A dead holder's lock is recovered (H5), never just taken.
 
 import { type Key, keyBytes, keyText } from "@pdpm/kv";
-import {
-  CellState,
-  decodeState,
-  type SlotCopy,
-  stateWord,
-  valueOffset,
-} from "@pdpm/layout";
+import { CellState, decodeState, type SlotCopy, stateWord, valueOffset } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";
 import type { BucketChain } from "./bucket-chain.ts";
 import type { Cursor } from "./cursor-cache.ts";

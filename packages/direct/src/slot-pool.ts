@@ -31,7 +31,7 @@ class Search {
   readonly seen: FreeCell[] = [];
   /** Chunks with cells that were not looked at since `full` was last cleared, and where to go on. */
   readonly full = new Set<number>();
-  chunk = -1;
+  chunk = 0;
   next = 0;
   left = 0;
 }
@@ -98,6 +98,7 @@ export class SlotPool {
   *look(sizeClass: number): Protocol<boolean> {
     const search = this.#search(sizeClass);
     const cells = this.#table.cellsPerChunk(sizeClass);
+    if (!this.#table.isActive(this.#table.cell(search.chunk, sizeClass, 0))) search.left = 0;
     if (search.left === 0 && !this.#nextChunk(search, sizeClass, cells)) return false;
     const { chunk } = search;
     const addresses: Address[] = [];

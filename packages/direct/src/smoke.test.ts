@@ -1,10 +1,9 @@
 import { Prng, systemClock } from "@pdpm/base";
-import { Store } from "@pdpm/kv";
-import { ChunkMap, Router, Runner, ArrayMemory } from "@pdpm/verbs";
+import { Store, toKey } from "@pdpm/kv";
+import { ArrayMemory, ChunkMap, Router, Runner } from "@pdpm/verbs";
 import { ArrayFabric } from "@pdpm/verbs/array-fabric";
 import { expect, test } from "vitest";
 import { auditStore, DirectBackend, membersServer, nodeServer, Session } from "./index.ts";
-import { toKey } from "@pdpm/kv";
 
 test("direct smoke", async () => {
   const chunkBytes = 2 ** 22;
@@ -17,7 +16,16 @@ test("direct smoke", async () => {
     ]);
     const router = new Router(systemClock, chunks, [node], servers as any);
     const runner = new Runner(router, systemClock);
-    const session = new Session({ clientId: id, chunks, nodeCount: 1, chunksMost: 100, durability: "power", cursorsMost: 1e6, prng: new Prng(id), running: () => runner.running() });
+    const session = new Session({
+      clientId: id,
+      chunks,
+      nodeCount: 1,
+      chunksMost: 100,
+      durability: "power",
+      cursorsMost: 1e6,
+      prng: new Prng(id),
+      running: () => runner.running(),
+    });
     return new DirectBackend(session, runner, systemClock);
   };
   const a = make(1);
@@ -33,17 +41,20 @@ test("direct smoke", async () => {
   expect(await b.put(toKey("x"), Buffer.from("again"), 0, {})).toBe(4);
   const n = 20000;
   let t = performance.now();
-  for (let i = 0; i < n; i++) await a.put(toKey("key" + i), new Uint8Array(1024).fill(i), undefined, {});
+  for (let i = 0; i < n; i++)
+    await a.put(toKey("key" + i), new Uint8Array(1024).fill(i), undefined, {});
   console.log("insert us", ((performance.now() - t) * 1000) / n);
   for (let r = 0; r < 3; r++) {
     t = performance.now();
     for (let i = 0; i < n; i++) await a.get(toKey("key" + i), {});
     console.log("get us", ((performance.now() - t) * 1000) / n);
     t = performance.now();
-    for (let i = 0; i < n; i++) await a.put(toKey("key" + i), new Uint8Array(1024).fill(i), undefined, {});
+    for (let i = 0; i < n; i++)
+      await a.put(toKey("key" + i), new Uint8Array(1024).fill(i), undefined, {});
     console.log("put us", ((performance.now() - t) * 1000) / n);
   }
-  for (let i = 0; i < n; i++) expect(await b.delete(toKey("key" + i), undefined, {})).toBeGreaterThan(0);
+  for (let i = 0; i < n; i++)
+    expect(await b.delete(toKey("key" + i), undefined, {})).toBeGreaterThan(0);
   const report = await a.run("audit", auditStore, {});
   console.log(report.space, report.keys, report.heldBy, report.problems.slice(0, 5));
   console.log((await a.stats()).events);

@@ -118,11 +118,7 @@ function* reviveRetiring(context: Context): Protocol<void> {
 }
 
 /** Changes one chunk's state, durably, and reads the table anew. Under the lock. */
-export function* setChunkState(
-  context: Context,
-  chunk: number,
-  state: ChunkState,
-): Protocol<void> {
+export function* setChunkState(context: Context, chunk: number, state: ChunkState): Protocol<void> {
   const { session } = context;
   const entry = session.table.entry(chunk);
   if (entry === undefined) throw corrupt(`chunk ${chunk} is not in the table`);

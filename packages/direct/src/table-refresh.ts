@@ -7,8 +7,9 @@ import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 
 /**
- * Whether `address` is a cell of this class that may be used, after reading the table again if need be.
- * Waits while the chunk is being retired: it comes back, or what pointed to it is gone.
+ * Whether `address` is a cell of this class that this operation may use, after reading the table again if
+ * need be. Waits while the chunk is being retired: it comes back, or what pointed to it is gone. But an
+ * operation that began before that goes on: the others wait for it.
  */
 export function* reloadUnknown(
   context: Context,
@@ -16,11 +17,12 @@ export function* reloadUnknown(
   sizeClass: number,
 ): Protocol<boolean> {
   const { table } = context.session;
-  if (table.isActive(address)) return table.isCell(address, sizeClass);
+  const { epoch } = context.operation;
+  if (table.isUsable(address, epoch)) return table.isCell(address, sizeClass);
   const patience = new Patience(context);
   for (;;) {
     yield* table.load();
-    if (table.isActive(address)) return table.isCell(address, sizeClass);
+    if (table.isUsable(address, epoch)) return table.isCell(address, sizeClass);
     if (table.entry(chunkOf(address))?.state !== ChunkState.retiring) return false;
     yield* patience.wait(`chunk ${chunkOf(address)} is being retired`);
   }

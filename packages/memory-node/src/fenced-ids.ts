@@ -19,19 +19,30 @@ export class FencedIds {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #ids: Set<number>;
+  readonly #idsMost: number;
+  /** Length of the file, in whole lines. */
+  #bytes: number;
+  /** Why nothing can be added any more. */
+  #failure: PdpmError | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, file: FileHandle, ids: Set<number>) {
+  private constructor(path: string, file: FileHandle, ids: Set<number>, idsMost: number) {
     this.#path = path;
     this.#file = file;
     this.#ids = ids;
+    this.#idsMost = idsMost;
+    this.#bytes = textOf(ids).length;
   }
 
   /**
    * Reads the file, drops ids that `isNeeded` denies, and keeps it open for more.
    * @throws PDPM_CORRUPT when it holds anything but ids, PDPM_UNAVAILABLE when it cannot be used.
    */
-  static async open(directory: string, isNeeded: (id: number) => boolean): Promise<FencedIds> {
+  static async open(
+    directory: string,
+    isNeeded: (id: number) => boolean,
+    idsMost: number = fencedIdsMost,
+  ): Promise<FencedIds> {
     const path = join(directory, fencedFileName);
     try {
       const found = await readIds(path);
@@ -39,11 +50,11 @@ export class FencedIds {
       // Always anew: this also cuts off what a crash left at the end.
       const fresh = `${path}.new`;
       const file = await open(fresh, "w", 0o600);
-      await file.writeFile([...ids].map((id) => `${id}\n`).join(""));
+      await file.writeFile(textOf(ids));
       await file.sync();
       await rename(fresh, path);
       await syncDirectory(directory);
-      return new FencedIds(path, file, ids);
+      return new FencedIds(path, file, ids, idsMost);
     } catch (error) {
       throw asFileError(path, error);
     }
@@ -69,18 +80,31 @@ export class FencedIds {
 
   async #write(id: number): Promise<void> {
     if (this.#ids.has(id)) return;
-    if (this.#ids.size >= fencedIdsMost) {
-      const text = `${this.#path} holds ${fencedIdsMost} ids; restart the memory node`;
+    if (this.#ids.size >= this.#idsMost) {
+      const text = `${this.#path} holds ${this.#idsMost} ids; restart the memory node`;
       throw new PdpmError("PDPM_NO_SPACE", text);
     }
+    if (this.#failure !== undefined) throw this.#failure;
+    const line = `${id}\n`;
     try {
-      // After a write that failed half-way the next line must not continue it.
-      await this.#file.write(`\n${id}\n`);
+      await this.#file.write(line, this.#bytes);
       await this.#file.datasync();
     } catch (error) {
-      throw asFileError(this.#path, error);
+      throw await this.#failed(asFileError(this.#path, error));
     }
+    this.#bytes += line.length;
     this.#ids.add(id);
+  }
+
+  /** What stands behind the last good line must not count one day, nor join the next one. */
+  async #failed(error: PdpmError): Promise<PdpmError> {
+    const isCutOff = await this.#file.truncate(this.#bytes).then(
+      () => true,
+      () => false,
+    );
+    // A disk that was full may have room again; a sync that failed is never believed again (H18).
+    if (error.code !== "PDPM_NO_SPACE" || !isCutOff) this.#failure = error;
+    return error;
   }
 
   /** Waits for the last write. */
@@ -88,6 +112,10 @@ export class FencedIds {
     await this.#lastWrite;
     await this.#file.close();
   }
+}
+
+function textOf(ids: ReadonlySet<number>): string {
+  return [...ids].map((id) => `${id}\n`).join("");
 }
 
 /** The ids of complete lines. */

@@ -2,6 +2,7 @@
 // connection breaks or the node answers nonsense.
 
 import type { Socket } from "node:net";
+import { PdpmError } from "@pdpm/base";
 import {
   FrameKind,
   frameHeaderBytes,
@@ -25,7 +26,10 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
 import { at, atEnd, codeOf, connect, endAll, fakeNode, pair } from "./contract-scene.ts";
 import { SlowMemory } from "./contract-service.ts";
+import type { FrameBuffer } from "./frame-buffer.ts";
 import { inFlightBytesMost } from "./limits.ts";
+import { RoundWindow } from "./round-window.ts";
+import { VerbCounter } from "./verb-counter.ts";
 
 afterEach(endAll);
 
@@ -128,6 +132,21 @@ test("what waits behind a full window goes in order when the window opens", asyn
   expect(order).toEqual(Array.from(order, (_, i) => i));
   const [word] = (await node.post([at(0, read(0, 8))])) as Uint8Array[];
   expect(word?.[0]).toBe(40);
+});
+
+test("one round more than may wait is PDPM_BUSY, and the others still leave", async () => {
+  const window = new RoundWindow(new VerbCounter(), 3);
+  const waiting = [1, 2, 3].map(() => window.post([at(0, read(0, 8))]));
+  const [busy] = await window.post([at(0, read(0, 8))]);
+  expect(codeOf(busy)).toBe("PDPM_BUSY not-applied");
+  const frames: FrameBuffer[] = [];
+  window.attach({ send: (frame) => void frames.push(frame) });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(frames.map(({ parts }) => parts)).toEqual([3]);
+  window.fail(new PdpmError("PDPM_UNAVAILABLE", "for the test"));
+  expect((await Promise.all(waiting)).flat().map(codeOf)).toEqual(
+    Array(3).fill("PDPM_UNAVAILABLE unknown"),
+  );
 });
 
 test("no more than the window is in flight; when the connection breaks, what was sent is unknown and what was not is not-applied", async () => {

@@ -87,6 +87,7 @@ function offsetOf(post: Post): number {
 /** See the head of this file. */
 export class RoundWindow {
   readonly #counter: VerbCounter;
+  readonly #queuedMost: number;
   readonly #inFlight = new Map<number, PendingRound>();
   #queue: PendingRound[] = [];
   #queueHead = 0;
@@ -95,15 +96,17 @@ export class RoundWindow {
   #carrier: FrameCarrier | undefined;
   #isScheduled = false;
 
-  constructor(counter: VerbCounter) {
+  /** `counter` counts verbs that are put in frames; `queuedMost` bounds the rounds that wait. */
+  constructor(counter: VerbCounter, queuedMost: number = queuedRoundsMost) {
     this.#counter = counter;
+    this.#queuedMost = queuedMost;
   }
 
   /** Queues a round; it leaves at the end of this turn, or when there is a connection. */
   post(posts: Round): Promise<Replies> {
     return new Promise((resolve) => {
-      if (this.#queue.length - this.#queueHead >= queuedRoundsMost) {
-        const error = new PdpmError("PDPM_BUSY", `${queuedRoundsMost} rounds wait already`);
+      if (this.#queue.length - this.#queueHead >= this.#queuedMost) {
+        const error = new PdpmError("PDPM_BUSY", `${this.#queuedMost} rounds wait already`);
         resolve(posts.map(() => error));
         return;
       }

@@ -22,7 +22,7 @@ import {
 } from "./contract-client.ts";
 import { endAll, serve } from "./contract-scene.ts";
 import { SlowMemory } from "./contract-service.ts";
-import { askedBytesMost } from "./limits.ts";
+import { askedBytesMost, callsMost } from "./limits.ts";
 
 afterEach(endAll);
 
@@ -236,6 +236,20 @@ test("end settles only when the flushes in flight have ended, and nothing is app
   memory.release();
   await fence;
   expect(isZero(memory.inner)).toBe(true);
+});
+
+test("a client that lets too many calls wait is cut off", async () => {
+  const memory = new SlowMemory(4096);
+  const { server } = await serve(memory);
+  const victim = await admitted(server.url, 5);
+  victim.send([1, [flushes(0, 8)]]);
+  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  const client = await admitted(server.url, 6);
+  for (let call = 0; call <= callsMost; call += 1) {
+    client.socket.send(encodeControl(FrameKind.call, "fence", 100 + call, { id: 5 }));
+  }
+  expect(await client.closed).toBe(`1008 more than ${callsMost} calls at once`);
+  memory.release();
 });
 
 test("one connection carries one id: a second admission is refused", async () => {

@@ -142,11 +142,11 @@ test("another id takes another connection: rounds of the old one are given up", 
 
 test("close does not wait for a node that does not say goodbye, and answers what is in flight", async () => {
   const clock = new TestClock();
-  const { url } = await fakeNode((socket) => socket.pause());
+  const { url, received } = await fakeNode((socket) => socket.pause());
   const node = await connect(url, { clock });
   await node.admit();
   const sent = node.post([at(0, read(0, 8))]);
-  await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitFor(() => expect(received()).toBeGreaterThan(0));
   const unsent = node.post([at(0, read(0, 8))]);
   const closed = node.close();
   expect((await sent).map(codeOf)).toEqual(["PDPM_CLOSED unknown"]);
@@ -166,7 +166,9 @@ test("close ends an attempt that is running and one that is waiting", async () =
   const clock = new TestClock();
   const other = await pair(new ArrayMemory(4096), { clock });
   await other.server.close();
-  await vi.waitFor(() => expect(clock.isAwaited).toBe(true));
+  // Refused at once: no attempt is running, the next one waits.
+  await vi.waitFor(() => expect(other.node.post([at(0, read(0, 8))])).toBeInstanceOf(Array));
+  expect(clock.isAwaited).toBe(true);
   await other.node.close();
   expect(clock.isAwaited).toBe(false);
 });
