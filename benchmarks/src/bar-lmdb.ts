@@ -1,5 +1,6 @@
-// Mapped Direct get against lmdb-js `getBinary`: the same keys, values and requests, in one process and
-// one run, taking turns. Both copy the value; ours verifies it too, and is awaited as programs do.
+// Mapped Direct get against lmdb-js `getBinary`: the same keys, values and requests, in one process
+// and one run, taking turns. Both copy the value; ours verifies it too, and is awaited as programs
+// do.
 
 import { join } from "node:path";
 import { systemClock } from "@pdpm/base";

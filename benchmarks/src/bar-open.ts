@@ -1,5 +1,6 @@
-// Opening a store of many entries, in a fresh process each time: from the call of open() until it has
-// resolved. This file is also that process: run as a program it opens DIR, gets KEY, and says how long.
+// Opening a store of many entries, in a fresh process each time: from the call of open() until it
+// has resolved. This file is also that process: run as a program it opens DIR, gets KEY, and says
+// how long.
 
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// Two client processes against one, mapped, YCSB B: `pdpm bench` does the work, on a cluster of its own.
+// Two client processes against one, mapped, YCSB B: `pdpm bench` does the work, on a cluster of its
+// own.
 
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// One verb at a time, straight to one memory node's fabric: no keys, no protocol. Flushes have nothing
-// to do in memory, so "write and flush" is what a durable write costs beside the medium.
+// One verb at a time, straight to one memory node's fabric: no keys, no protocol. Flushes have
+// nothing to do in memory, so "write and flush" is what a durable write costs beside the medium.
 
 import { join } from "node:path";
 import { systemClock } from "@pdpm/base";

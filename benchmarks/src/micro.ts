@@ -1,7 +1,7 @@
-// `npm run bench:micro`: one piece at a time. What is measured is one call; short ones are run a hundred
-// at a time, for asking the time takes as long as they do. Operations per second are 1 / median latency,
-// because means belong to whatever else the machine does. The spread is the median distance of the
-// samples from their median, after warm-up.
+// `npm run bench:micro`: one piece at a time. What is measured is one call; short ones are run a
+// hundred at a time, for asking the time takes as long as they do. Operations per second are 1 /
+// median latency, because means belong to whatever else the machine does. The spread is the median
+// distance of the samples from their median, after warm-up.
 //
 //   node benchmarks/dist/micro.js [--ms N] [--only TEXT]
 

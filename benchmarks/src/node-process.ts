@@ -1,5 +1,5 @@
-// A memory node in a process of its own, as it is in real life. This file is also that process: run as
-// a program it serves DIR until its parent lets go of it.
+// A memory node in a process of its own, as it is in real life. This file is also that process: run
+// as a program it serves DIR until its parent lets go of it.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-// What micro measures: pieces in groups. A group sets up what its pieces need, hands each of them to be
-// measured, and clears up.
+// What micro measures: pieces in groups. A group sets up what its pieces need, hands each of them
+// to be measured, and clears up.
 
 /** One thing to measure. */
 export interface Piece {

@@ -1,5 +1,5 @@
-// Which keys are asked for, drawn before the clock runs: zipfian (by its cumulative sums) or uniform,
-// always the same for the same seed.
+// Which keys are asked for, drawn before the clock runs: zipfian (by its cumulative sums) or
+// uniform, always the same for the same seed.
 
 import { Prng } from "@pdpm/base";
 

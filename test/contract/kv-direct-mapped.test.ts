@@ -1,6 +1,6 @@
-// Direct keeps the store contract over a directory that every client maps: on a disk, with the promise
-// of surviving a power failure, and in memory, with the promise of surviving any process. And over the
-// files of two memory nodes that its clients map.
+// Direct keeps the store contract over a directory that every client maps: on a disk, with the
+// promise of surviving a power failure, and in memory, with the promise of surviving any process.
+// And over the files of two memory nodes that its clients map.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

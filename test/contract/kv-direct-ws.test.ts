@@ -1,5 +1,5 @@
-// Direct keeps the store contract over two memory nodes: with clients over ws, and with one client over
-// ws and the next one mapping the nodes' files. (Both nodes mapped: kv-direct-mapped.test.ts.)
+// Direct keeps the store contract over two memory nodes: with clients over ws, and with one client
+// over ws and the next one mapping the nodes' files. (Both nodes mapped: kv-direct-mapped.test.ts.)
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";

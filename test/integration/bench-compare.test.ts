@@ -1,5 +1,5 @@
-// `compare`: every design over both transports, measured, counted from both sides, read back; and then
-// nothing of it is left, also when it is interrupted.
+// `compare`: every design over both transports, measured, counted from both sides, read back; and
+// then nothing of it is left, also when it is interrupted.
 
 import { expect, test } from "vitest";
 import { Scene } from "../support/processes.ts";

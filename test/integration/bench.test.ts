@@ -1,5 +1,5 @@
-// `bench` and `check`: real client processes against real memory nodes. What is counted agrees from both
-// sides, what is recorded is linearizable, and a client that is killed stops nobody.
+// `bench` and `check`: real client processes against real memory nodes. What is counted agrees from
+// both sides, what is recorded is linearizable, and a client that is killed stops nobody.
 
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

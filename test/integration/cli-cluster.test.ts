@@ -1,5 +1,5 @@
-// The command line with memory nodes: `up` and `memory-node` serve, answer over both transports, and
-// leave nothing behind, however they end.
+// The command line with memory nodes: `up` and `memory-node` serve, answer over both transports,
+// and leave nothing behind, however they end.
 
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// Runs of the command `pdpm` for tests: the built program in processes of its own, each ended by its pid
-// when the test is over, whatever happened.
+// Runs of the command `pdpm` for tests: the built program in processes of its own, each ended by
+// its pid when the test is over, whatever happened.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
-// Increments of four processes on one store are exact: mapped, over ws, and two of each. All three fail
-// when slot-lock.ts takes no lock (its `mine` set to `idle`): tried by hand, sums fall to 80 of 100.
+// Increments of four processes on one store are exact: mapped, over ws, and two of each. All three
+// fail when slot-lock.ts takes no lock (its `mine` set to `idle`): tried by hand, sums fall to 80
+// of 100.
 
 import { expect, test } from "vitest";
 import { expectExactSums } from "../support/increments.ts";

@@ -1,5 +1,6 @@
-// What operations cost over a real network, told by three witnesses that share no code: a proxy that
-// reads the bytes between client and memory node, the client's counters, and the node's own count.
+// What operations cost over a real network, told by three witnesses that share no code: a proxy
+// that reads the bytes between client and memory node, the client's counters, and the node's own
+// count.
 
 import { connect, type Store } from "pdpm";
 import { afterEach, expect, test } from "vitest";

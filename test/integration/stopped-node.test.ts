@@ -1,5 +1,6 @@
-// A memory node that stops, goes on, dies, comes back, or was never there: every operation ends in its
-// time with a true outcome, nothing that was acknowledged is lost, and clients go on by themselves.
+// A memory node that stops, goes on, dies, comes back, or was never there: every operation ends in
+// its time with a true outcome, nothing that was acknowledged is lost, and clients go on by
+// themselves.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// One simulated client of a Direct store: production sessions and protocols, and what stands above them
-// in production (runner, write queue, housekeeping) without a single promise.
+// One simulated client of a Direct store: production sessions and protocols, and what stands above
+// them in production (runner, write queue, housekeeping) without a single promise.
 
 import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
 import {

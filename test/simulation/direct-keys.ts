@@ -1,5 +1,5 @@
-// Keys that make trouble for each other: with one home bucket, some with one fingerprint as well. Found
-// by hashing names until enough of them fell together.
+// Keys that make trouble for each other: with one home bucket, some with one fingerprint as well.
+// Found by hashing names until enough of them fell together.
 
 import { type Key, keyBytes, toKey } from "@pdpm/kv";
 import { checksum64, fingerprintLimit, RootGeometry } from "@pdpm/layout";
@@ -16,7 +16,9 @@ export interface Family {
 
 const namesTried = 160_000;
 
-/** The home bucket's number of a key, and its fingerprint: as packages/direct/src/bucket-chain.ts. */
+/**
+ * The home bucket's number of a key, and its fingerprint: as packages/direct/src/bucket-chain.ts.
+ */
 export function homeAndFingerprint(key: Key): { home: number; fingerprint: number } {
   const hash = checksum64(keyBytes(key));
   const { homeBuckets } = new RootGeometry(chunkBytes);

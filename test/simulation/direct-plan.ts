@@ -1,5 +1,5 @@
-// What one seed of the Direct simulation is about: how many clients, which keys, how large the store and
-// the values, and what goes wrong how often. Everything follows from the seed.
+// What one seed of the Direct simulation is about: how many clients, which keys, how large the
+// store and the values, and what goes wrong how often. Everything follows from the seed.
 
 import { assert, Prng } from "@pdpm/base";
 import type { Key } from "@pdpm/kv";
@@ -36,7 +36,9 @@ export interface Plan {
   readonly reapChance: number;
 }
 
-/** Bytes of values: four classes; then such that a chunk of 1 MiB has few cells, and then one or two. */
+/**
+ * Bytes of values: four classes; then such that a chunk of 1 MiB has few cells, and then one or two.
+ */
 const sizeLists: readonly (readonly number[])[] = [
   [24, 60, 200, 700],
   [24, 24, 60, 1500],

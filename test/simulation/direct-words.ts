@@ -36,7 +36,8 @@ export function wordText(address: Address, word: bigint): string {
   const offset = offsetOf(address);
   const geometry = new RootGeometry(chunkBytes);
   if (chunkOf(address) > 0) {
-    // Cells start at multiples of 64 bytes; what is swapped elsewhere is an entry in an overflow bucket.
+    // Cells start at multiples of 64 bytes; what is swapped elsewhere is an entry in an overflow
+    // bucket.
     return offset % 64 === 0 ? stateText(word) : entryText(word);
   }
   if (offset >= chunkBytes / 2) {

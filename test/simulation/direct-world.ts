@@ -1,6 +1,6 @@
-// A Direct store of two memory nodes, its clients, and all that goes wrong with them, from one seed. At the
-// end the survivors have finished, a fresh client has taken back what the dead held, and the store is
-// looked at as a whole: its history, its values, its space.
+// A Direct store of two memory nodes, its clients, and all that goes wrong with them, from one
+// seed. At the end the survivors have finished, a fresh client has taken back what the dead held,
+// and the store is looked at as a whole: its history, its values, its space.
 
 import { assert, PdpmError, Prng } from "@pdpm/base";
 import {

@@ -1,5 +1,5 @@
-// A TCP proxy between ws clients and a memory node that counts what passes. A second witness: it reads
-// RFC 6455 and FORMAT.md section 8 by itself and shares no code with the transport.
+// A TCP proxy between ws clients and a memory node that counts what passes. A second witness: it
+// reads RFC 6455 and FORMAT.md section 8 by itself and shares no code with the transport.
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";

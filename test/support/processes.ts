@@ -1,5 +1,5 @@
-// Real processes for tests: a child runs a script on the built packages, talks in lines, and is always
-// ended by its pid, also when the test fails or the test runner itself dies.
+// Real processes for tests: a child runs a script on the built packages, talks in lines, and is
+// always ended by its pid, also when the test fails or the test runner itself dies.
 //
 // What must hold:
 // - A child whose stdin ends (because its parent died) ends, unless it asked to be left alone.

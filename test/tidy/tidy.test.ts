@@ -23,8 +23,8 @@ test(`no source file is longer than ${LINES_MAX} lines`, () => {
   expect(long.map(({ path, lines }) => `${path}: ${lines.length - 1}`)).toEqual([]);
 });
 
-test(`no line is longer than ${COLUMNS_MAX} columns`, () => {
-  expect(placesOf(new RegExp(`^.{${COLUMNS_MAX + 1}}`, "u"), files)).toEqual([]);
+test(`no line is longer than ${COLUMNS_MAX} columns, but for a text that cannot be broken`, () => {
+  expect(placesOf(new RegExp(`^[^"\`]{${COLUMNS_MAX + 1}}`, "u"), files)).toEqual([]);
 });
 
 test("only base touches the real clock, real timers and real randomness", () => {

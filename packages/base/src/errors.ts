@@ -1,5 +1,6 @@
 // The one error class. A code exists only if a caller could react to it in a way of its own; the
-// message starts with the code and says what to do. Match on `code`, never on the class or the text.
+// message starts with the code and says what to do. Match on `code`, never on the class or the
+// text.
 
 /** What the caller can do about an error. */
 export type ErrorAction = "retry" | "reopen" | "fix-call" | "fix-data";

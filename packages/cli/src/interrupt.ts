@@ -1,5 +1,5 @@
-// Being told to stop. The first SIGINT, SIGTERM or SIGHUP asks for an orderly end; the second one is
-// not caught, so it ends the process at once.
+// Being told to stop. The first SIGINT, SIGTERM or SIGHUP asks for an orderly end; the second one
+// is not caught, so it ends the process at once.
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -39,9 +39,9 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
 }
 
 /**
- * Resolves when the process is told to stop. A process that was forked by another of ours (child.ts)
- * is told by SIGTERM, or by losing its parent; a Ctrl-C, which reaches the whole group, it leaves to
- * its parent.
+ * Resolves when the process is told to stop. A process that was forked by another of ours
+ * (child.ts) is told by SIGTERM, or by losing its parent; a Ctrl-C, which reaches the whole group,
+ * it leaves to its parent.
  */
 export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {

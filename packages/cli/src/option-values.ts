@@ -1,5 +1,5 @@
-// Reading the values of options: numbers, sizes, names. A wrong one throws what commander turns into
-// a usage error that names the option.
+// Reading the values of options: numbers, sizes, names. A wrong one throws what commander turns
+// into a usage error that names the option.
 
 import { InvalidArgumentError } from "commander";
 

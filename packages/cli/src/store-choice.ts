@@ -1,5 +1,5 @@
-// Which store a verb works on: --dir (embedded), --url, or PDPM_URL; and its options, with the names
-// that open() and connect() have.
+// Which store a verb works on: --dir (embedded), --url, or PDPM_URL; and its options, with the
+// names that open() and connect() have.
 //
 // What must hold: whatever happens the store is closed, and within the time that the caller gave.
 

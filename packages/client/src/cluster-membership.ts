@@ -1,6 +1,7 @@
-// Membership of a networked store. A client that maps node 0 holds a lease file there, and that node alone
-// judges it. Every other client is a ws client: it raises its heartbeat, and who sees that unchanged for
-// the lease time, by his own clock, has it fenced at every node; only then it is dead.
+// Membership of a networked store. A client that maps node 0 holds a lease file there, and that
+// node alone judges it. Every other client is a ws client: it raises its heartbeat, and who sees
+// that unchanged for the lease time, by his own clock, has it fenced at every node; only then it is
+// dead.
 
 import { type Clock, isPdpmError } from "@pdpm/base";
 import type { Judgement } from "@pdpm/direct";

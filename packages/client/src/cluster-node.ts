@@ -1,5 +1,5 @@
-// One memory node of a cluster, as a client reaches it: always a ws connection for control, and for verbs
-// either that connection or the node's own file, mapped, when both are on one host.
+// One memory node of a cluster, as a client reaches it: always a ws connection for control, and for
+// verbs either that connection or the node's own file, mapped, when both are on one host.
 
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -25,7 +25,9 @@ export class ClusterNode {
     this.ws = ws;
   }
 
-  /** Rejects with PDPM_UNAVAILABLE when it does not answer in time. `onFenced`: our id is refused. */
+  /**
+   * Rejects with PDPM_UNAVAILABLE when it does not answer in time. `onFenced`: our id is refused.
+   */
   static async connect(
     address: ServerAddress,
     clock: Clock,
@@ -73,7 +75,9 @@ export class ClusterNode {
     return this.#mapped?.leases;
   }
 
-  /** Maps the node's file if `transport` wants that. @throws PDPM_UNAVAILABLE if it must and cannot. */
+  /**
+   * Maps the node's file if `transport` wants that. @throws PDPM_UNAVAILABLE if it must and cannot.
+   */
   map(clock: Clock, transport: Transport): void {
     if (transport === "ws") return;
     const { hello } = this.ws;
@@ -99,9 +103,9 @@ export class ClusterNode {
   }
 
   /**
-   * A mapped node's verbs do not pass through its process, and its new incarnation lets a client that
-   * lives by its lease file keep its id (H19). What the node alone can do (grow, fence) needs that id
-   * admitted again.
+   * A mapped node's verbs do not pass through its process, and its new incarnation lets a client
+   * that lives by its lease file keep its id (H19). What the node alone can do (grow, fence) needs
+   * that id admitted again.
    */
   #comeBack(): void {
     // What fails here shows in the calls that need it; the next connection tries again.

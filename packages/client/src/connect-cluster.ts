@@ -1,5 +1,5 @@
-// A client of a cluster. For Direct the URL lists the memory nodes in any order; a blank cluster becomes a
-// store of that design, with the node of the smallest address as node 0.
+// A client of a cluster. For Direct the URL lists the memory nodes in any order; a blank cluster
+// becomes a store of that design, with the node of the smallest address as node 0.
 
 import { type Clock, PdpmError, Prng, systemClock } from "@pdpm/base";
 import { CounterTable } from "@pdpm/verbs";

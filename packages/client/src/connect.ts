@@ -1,5 +1,5 @@
-// connect(url): a networked store. What reaches the nodes (connect-cluster.ts, and ws behind it) is loaded
-// on the first call, so that programs which only open directories do not pay for it.
+// connect(url): a networked store. What reaches the nodes (connect-cluster.ts, and ws behind it) is
+// loaded on the first call, so that programs which only open directories do not pay for it.
 
 import { Store } from "@pdpm/kv";
 import { type ClientOptions, clientOptions } from "./options.ts";
@@ -9,7 +9,8 @@ import { parseUrl } from "./url.ts";
 /**
  * Connects to the store at `url`; blank memory nodes become one.
  *
- * @throws PDPM_INVALID_ARGUMENT for a bad URL or option; PDPM_UNAVAILABLE when a node does not answer;
+ * @throws PDPM_INVALID_ARGUMENT for a bad URL or option; PDPM_UNAVAILABLE when a node does not
+ * answer;
  *   PDPM_WRONG_STORE when the nodes are not all of one store, or not of this design.
  */
 export async function connect<V = Uint8Array>(

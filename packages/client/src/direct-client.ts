@@ -1,5 +1,6 @@
-// One client of a Direct store, put together: memory nodes, router, runner, session, lease, housekeeping.
-// What is behind the nodes and the membership (mapped files or sockets) was decided by the caller.
+// One client of a Direct store, put together: memory nodes, router, runner, session, lease,
+// housekeeping. What is behind the nodes and the membership (mapped files or sockets) was decided
+// by the caller.
 
 import { type Clock, isPdpmError, Prng } from "@pdpm/base";
 import {
@@ -149,7 +150,8 @@ export class DirectClient {
       await identity.leave();
       throw error;
     }
-    // From here on, at once, operations start under the new id: who meets its locks finds its lease.
+    // From here on, at once, operations start under the new id: who meets its locks finds its
+    // lease.
     this.#identity = identity;
     this.#gate = gate;
     this.#runner.switchTo(gate);
@@ -160,7 +162,9 @@ export class DirectClient {
     void this.housekeeping.reap(old.clientId); // Never rejects.
   }
 
-  /** A node that does not answer keeps nobody: what is left after `timeoutMs` is the others' affair. */
+  /**
+   * A node that does not answer keeps nobody: what is left after `timeoutMs` is the others' affair.
+   */
   async #leave(timeoutMs: number): Promise<void> {
     const { clock } = this.#parts;
     const { clientId } = this.#identity;

@@ -1,8 +1,10 @@
-// evict: ends a process that holds up an embedded store (one that was stopped in the middle of a write, say)
-// and takes back at once what its clients held. Others would do so by themselves, once it is dead.
+// evict: ends a process that holds up an embedded store (one that was stopped in the middle of a
+// write, say) and takes back at once what its clients held. Others would do so by themselves, once
+// it is dead.
 //
-// What must hold: only a process that holds a lease of this store is ended. Its pid is looked up in the
-// lease files, and again through a pidfd just before the signal, so that no other process is hit.
+// What must hold: only a process that holds a lease of this store is ended. Its pid is looked up in
+// the lease files, and again through a pidfd just before the signal, so that no other process is
+// hit.
 
 import { type Clock, isPdpmError, PdpmError, sleep, systemClock } from "@pdpm/base";
 import { endProcess, LeaseFiles, pidNamespace } from "@pdpm/transport-mapped";
@@ -19,16 +21,19 @@ export interface Evicted {
   readonly reaped: number;
 }
 
-/** A process that was killed has ended by then, unless the kernel cannot let go of it. Milliseconds. */
+/**
+ * A process that was killed has ended by then, unless the kernel cannot let go of it. Milliseconds.
+ */
 const endMs = 10_000;
 const pauseMs = 5;
 
 /**
  * Ends the process `pid`, which has the store in `directory` open, and takes back what it held.
  *
- * @throws PDPM_INVALID_ARGUMENT when no client of the store has that pid, or it is the caller itself;
- *   PDPM_UNSUPPORTED when the pid is one of another pid namespace; PDPM_UNAVAILABLE when it may not be
- *   ended; PDPM_TIMEOUT when it does not end; and what open() throws.
+ * @throws PDPM_INVALID_ARGUMENT when no client of the store has that pid, or it is the caller
+ * itself;
+ *   PDPM_UNSUPPORTED when the pid is one of another pid namespace; PDPM_UNAVAILABLE when it may not
+ *   be ended; PDPM_TIMEOUT when it does not end; and what open() throws.
  */
 export async function evict(directory: string, pid: number): Promise<Evicted> {
   requireLinux();
@@ -51,7 +56,9 @@ function isHeldBy(leases: LeaseFiles, id: number, pid: number): boolean {
   return holderOf(leases, id, pid) === pidNamespace();
 }
 
-/** The pid namespace of the process `pid` that holds the lease `id`; undefined if another one does. */
+/**
+ * The pid namespace of the process `pid` that holds the lease `id`; undefined if another one does.
+ */
 function holderOf(leases: LeaseFiles, id: number, pid: number): string | undefined {
   const judgement = leases.judge(id);
   if (judgement.state === "dead") judgement.grave?.leave();

@@ -4,10 +4,10 @@
 // - Nobody else has the directory meanwhile: the node lock is held exclusively, and no lease lives
 //   (mapped clients of a memory node hold no node lock). So everybody else is dead.
 // - Without `repair` nothing in the region changes.
-// - A poisoned region is not believed before all of it was written anew and synced (design H18): the
-//   kernel calls the pages clean that it lost, so a flush alone would prove nothing.
-// - After a repair that changed something no ws client of before is admitted: its session would go on
-//   with what was taken from it (H6, H19). The marks are cleared last.
+// - A poisoned region is not believed before all of it was written anew and synced (design H18):
+//   the kernel calls the pages clean that it lost, so a flush alone would prove nothing.
+// - After a repair that changed something no ws client of before is admitted: its session would go
+//   on with what was taken from it (H6, H19). The marks are cleared last.
 
 import { closeSync, existsSync, fsyncSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -34,7 +34,9 @@ export interface FsckOptions {
   readonly repair?: boolean | undefined;
 }
 
-/** What fsck found, and did. Each text is a sentence that names the key, if it can be read, and the place. */
+/**
+ * What fsck found, and did. Each text is a sentence that names the key, if it can be read, and the place.
+ */
 export interface FsckReport {
   /** What was wrong. Empty: the store is sound. */
   readonly problems: readonly string[];
@@ -47,7 +49,9 @@ export interface FsckReport {
   /** Keys now. */
   readonly keys: number;
   readonly space: SpaceStats;
-  /** Cells, buckets and root words that dead clients held: the living take them back by themselves. */
+  /**
+   * Cells, buckets and root words that dead clients held: the living take them back by themselves.
+   */
   readonly heldByDead: number;
 }
 
@@ -56,7 +60,8 @@ const pageBytes = 4096;
 /**
  * Checks the store in `directory`, and mends it with `repair`.
  *
- * @throws PDPM_IN_USE naming the process that has it open; PDPM_WRONG_STORE for a node of a larger cluster,
+ * @throws PDPM_IN_USE naming the process that has it open; PDPM_WRONG_STORE for a node of a larger
+ * cluster,
  *   another design or a newer format; PDPM_CORRUPT when its file is truncated or its header broken;
  *   PDPM_POISONED when the disk still fails; PDPM_INVALID_ARGUMENT when there is no store.
  */

@@ -1,5 +1,6 @@
-// The way from one session to its memory nodes. When the session's id is given up the gate closes for
-// ever: an operation that was waiting somewhere must not post under the id that comes after (H6).
+// The way from one session to its memory nodes. When the session's id is given up the gate closes
+// for ever: an operation that was waiting somewhere must not post under the id that comes after
+// (H6).
 
 import { PdpmError } from "@pdpm/base";
 import type { Fabric, Replies, Round } from "@pdpm/verbs";

@@ -1,7 +1,8 @@
-// What a client does beside its operations. The pulse, every half second: show that it lives, learn of
-// changes of the chunk table and acknowledge them. The rounds: settle doubts, look for the dead and take
-// back what they held. The two do not wait for each other: a node that does not answer keeps no pulse up.
-// Failures wait for the next turn; they never reach the program, but stay countable.
+// What a client does beside its operations. The pulse, every half second: show that it lives, learn
+// of changes of the chunk table and acknowledge them. The rounds: settle doubts, look for the dead
+// and take back what they held. The two do not wait for each other: a node that does not answer
+// keeps no pulse up. Failures wait for the next turn; they never reach the program, but stay
+// countable.
 
 import { type Clock, isPdpmError, type PdpmError } from "@pdpm/base";
 import {
@@ -9,8 +10,8 @@ import {
   type DirectBackend,
   findLease,
   heartbeat,
-  type JudgeRequest,
   type Judgement,
+  type JudgeRequest,
   markDead,
   type PlacedLease,
   readLeases,

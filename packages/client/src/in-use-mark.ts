@@ -1,6 +1,7 @@
-// The mark "in use since boot X" in a region's header: set by whoever enters, cleared by whoever leaves
-// last, after making everything durable. Both under one lock, so that no one enters in between. A store
-// that promises "process" durability only, and whose mark names another boot, is not believed.
+// The mark "in use since boot X" in a region's header: set by whoever enters, cleared by whoever
+// leaves last, after making everything durable. Both under one lock, so that no one enters in
+// between. A store that promises "process" durability only, and whose mark names another boot, is
+// not believed.
 
 import { join } from "node:path";
 import type { Clock } from "@pdpm/base";

@@ -1,6 +1,6 @@
 /**
- * pdpm: a key-value store on passive memory. `open` shares a directory between the processes of one host
- * at memory speed; `connect` reaches memory nodes over the network.
+ * pdpm: a key-value store on passive memory. `open` shares a directory between the processes of one
+ * host at memory speed; `connect` reaches memory nodes over the network.
  */
 export { isPdpmError, PdpmError } from "@pdpm/base";
 export type { Backend, BackendCounters, BackendStats, Codec, Entry, Store } from "@pdpm/kv";

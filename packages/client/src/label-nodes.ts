@@ -1,6 +1,6 @@
-// Which store stands on these memory nodes. A blank cluster is claimed by CAS on node 0's label, then
-// the others; whoever comes second, or after a crash in the middle, finds the first one's words and
-// completes them. So every client runs the same steps, and only one store can come of it.
+// Which store stands on these memory nodes. A blank cluster is claimed by CAS on node 0's label,
+// then the others; whoever comes second, or after a crash in the middle, finds the first one's
+// words and completes them. So every client runs the same steps, and only one store can come of it.
 
 import { isPdpmError, PdpmError, type Prng } from "@pdpm/base";
 import { wordAt } from "@pdpm/layout";
@@ -13,7 +13,14 @@ import {
   regionHeaderBytes,
   type StoreLabel,
 } from "@pdpm/layout/region-header";
-import { type CounterTable, compareAndSwap, flush, type NodeFabric, type Post, read } from "@pdpm/verbs";
+import {
+  type CounterTable,
+  compareAndSwap,
+  flush,
+  type NodeFabric,
+  type Post,
+  read,
+} from "@pdpm/verbs";
 
 /** A label as it stands on a node. */
 export interface FoundLabel {
@@ -22,7 +29,11 @@ export interface FoundLabel {
 }
 
 /** Posts to fixed places of one node's region, outside of any chunk, and counts them. */
-async function postAt(counters: CounterTable, node: NodeFabric, posts: readonly Post[]): Promise<unknown[]> {
+async function postAt(
+  counters: CounterTable,
+  node: NodeFabric,
+  posts: readonly Post[],
+): Promise<unknown[]> {
   for (const post of posts) post.offset = post.address;
   counters.kind("open").count(posts);
   const replies = await node.post(posts);

@@ -1,5 +1,6 @@
-// Who is a member of a store, and who is dead. Behind it stand lease files (embedded, or mapped clients
-// of a cluster) or heartbeats and fencing (ws clients); the protocols only ask "may this id still post?".
+// Who is a member of a store, and who is dead. Behind it stand lease files (embedded, or mapped
+// clients of a cluster) or heartbeats and fencing (ws clients); the protocols only ask "may this id
+// still post?".
 //
 // Invariant: "dead" is said only when the client can post nothing any more, at any node (H6).
 
@@ -29,7 +30,9 @@ export interface Membership {
   enter(): Promise<Identity>;
   /** Whether client `id` may still post anything. */
   judge(id: number, lease: LeaseFacts | undefined): Promise<Judgement>;
-  /** Settles when `id` can post nothing any more, at any node. Rejects while a node is out of reach. */
+  /**
+   * Settles when `id` can post nothing any more, at any node. Rejects while a node is out of reach.
+   */
   fence(id: number): Promise<void>;
   /** Everything of `id` was taken back. */
   buried(id: number): void;

@@ -1,5 +1,5 @@
-// What a new store is like when its options leave something open, and whether a store that exists is
-// what its options say.
+// What a new store is like when its options leave something open, and whether a store that exists
+// is what its options say.
 
 import { PdpmError } from "@pdpm/base";
 import type { StoreLabel } from "@pdpm/layout/region-header";

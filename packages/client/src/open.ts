@@ -1,5 +1,5 @@
-// open(dir): an embedded store. The directory is shared by any number of processes and threads at memory
-// speed, without a server; a lease file each shows who lives.
+// open(dir): an embedded store. The directory is shared by any number of processes and threads at
+// memory speed, without a server; a lease file each shows who lives.
 
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";

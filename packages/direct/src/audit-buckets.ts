@@ -1,5 +1,5 @@
-// The audit of the buckets and of the slots that they name: every word of a chain, and for each entry
-// that it names a live slot of a key that belongs there, whose committed copy verifies.
+// The audit of the buckets and of the slots that they name: every word of a chain, and for each
+// entry that it names a live slot of a key that belongs there, whose committed copy verifies.
 
 import { type Key, keyText } from "@pdpm/kv";
 import {

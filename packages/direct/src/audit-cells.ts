@@ -1,5 +1,5 @@
-// The audit of the cells: every state word of every chunk in use, and whether what it says agrees with
-// what the buckets name.
+// The audit of the cells: every state word of every chunk in use, and whether what it says agrees
+// with what the buckets name.
 
 import { keyText, type SpaceStats } from "@pdpm/kv";
 import {

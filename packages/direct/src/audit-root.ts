@@ -1,5 +1,6 @@
-// The audit of the root chunk's own words: table lock, count and generation, chunk table, lease records.
-// Read raw: a chunk table that is damaged cannot be loaded, and then no cell can be looked at.
+// The audit of the root chunk's own words: table lock, count and generation, chunk table, lease
+// records. Read raw: a chunk table that is damaged cannot be loaded, and then no cell can be looked
+// at.
 
 import {
   type Address,

@@ -1,7 +1,7 @@
-// Proves a quiet store's space: every cell is live, free or leased to an open client, and never two of
-// these; every live cell is named by exactly one entry of its own key's bucket, and verifies; every word
-// that carries a check byte agrees with it. Used by the tests (simulated and real) and by `pdpm fsck`.
-// Reads everything; changes nothing.
+// Proves a quiet store's space: every cell is live, free or leased to an open client, and never two
+// of these; every live cell is named by exactly one entry of its own key's bucket, and verifies;
+// every word that carries a check byte agrees with it. Used by the tests (simulated and real) and
+// by `pdpm fsck`. Reads everything; changes nothing.
 
 import type { SpaceStats } from "@pdpm/kv";
 import type { Address } from "@pdpm/layout";
@@ -31,7 +31,9 @@ export interface AuditReport {
   readonly highestNumber: number;
 }
 
-/** The whole audit. What running clients are about to change may be reported: ask when it is quiet. */
+/**
+ * The whole audit. What running clients are about to change may be reported: ask when it is quiet.
+ */
 export function* auditStore(context: Context): Protocol<AuditReport> {
   const { session } = context;
   const findings = new Findings();

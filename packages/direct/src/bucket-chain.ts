@@ -1,6 +1,6 @@
-// A key's home bucket and its overflow buckets, as they were read: a list of images with the address
-// of each. Read under the home bucket's lock it is exact; without the lock it is what each word held
-// at some moment of the read, which suffices for readers (layout/bucket.ts says why).
+// A key's home bucket and its overflow buckets, as they were read: a list of images with the
+// address of each. Read under the home bucket's lock it is exact; without the lock it is what each
+// word held at some moment of the read, which suffices for readers (layout/bucket.ts says why).
 
 import { assert } from "@pdpm/base";
 import { type Key, keyBytes } from "@pdpm/kv";
@@ -23,7 +23,9 @@ import { corrupt } from "./damage.ts";
 import type { Context } from "./session.ts";
 import { reloadUnknown } from "./table-refresh.ts";
 
-/** Overflow buckets in one chain at most: with 28 entries each, over a million keys of one bucket. */
+/**
+ * Overflow buckets in one chain at most: with 28 entries each, over a million keys of one bucket.
+ */
 const chainMost = 40_000;
 
 /** One entry that is in use: what it says, and where it stands. */

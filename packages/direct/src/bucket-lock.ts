@@ -1,6 +1,6 @@
-// The lock of a home bucket: held by inserts, deletes and moves of its keys, so that a key can never
-// stand in it twice (H21). Readers do not take it. A dead holder's lock is taken over, and what it left
-// half done is finished first.
+// The lock of a home bucket: held by inserts, deletes and moves of its keys, so that a key can
+// never stand in it twice (H21). Readers do not take it. A dead holder's lock is taken over, and
+// what it left half done is finished first.
 
 import { type Address, BucketImage, bucketBytes, decodeState } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";

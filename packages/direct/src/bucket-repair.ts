@@ -1,6 +1,6 @@
-// Finishes what a dead client left half done in a bucket whose lock was taken over from it: deletes whose
-// slot is dead already, moves whose old slot is moved already. Both had passed their commit point, so
-// they are only ever finished. Every step may be repeated: a repairer may die too.
+// Finishes what a dead client left half done in a bucket whose lock was taken over from it: deletes
+// whose slot is dead already, moves whose old slot is moved already. Both had passed their commit
+// point, so they are only ever finished. Every step may be repeated: a repairer may die too.
 
 import {
   type Address,
@@ -72,9 +72,9 @@ function* deadNumber(slot: Address, head: Uint8Array): Protocol<number> {
 }
 
 /**
- * The posts that replace an entry by `word`, durably. Under the bucket's lock an entry changes in one way
- * only: whoever inserted it posted the clearing of its mark beside the unlock, and verbs to two nodes are
- * not ordered, so it may come now. Hence the cleared form is replaced as well.
+ * The posts that replace an entry by `word`, durably. Under the bucket's lock an entry changes in
+ * one way only: whoever inserted it posted the clearing of its mark beside the unlock, and verbs to
+ * two nodes are not ordered, so it may come now. Hence the cleared form is replaced as well.
  */
 export function replaceEntry(context: Context, entry: PlacedEntry, word: bigint): Post[] {
   const { at, pending } = entry;

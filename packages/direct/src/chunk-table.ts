@@ -61,8 +61,8 @@ export class ChunkTable {
   }
 
   /**
-   * Whether an operation of this epoch may follow a pointer to `address`: the chunk is active, or it is
-   * being retired, but not before this operation has ended (retire-chunk.ts).
+   * Whether an operation of this epoch may follow a pointer to `address`: the chunk is active, or
+   * it is being retired, but not before this operation has ended (retire-chunk.ts).
    */
   isUsable(address: Address, epoch: number): boolean {
     const chunk = chunkOf(address);
@@ -152,9 +152,10 @@ export class ChunkTable {
   }
 
   /**
-   * Reads the whole table again. Two round trips, more for a table of over 8192 numbers. What it says
-   * counts only if it is not older than what is known already: rounds of two operations may overtake each
-   * other, and a chunk that this client has acknowledged as retired must not come back.
+   * Reads the whole table again. Two round trips, more for a table of over 8192 numbers. What it
+   * says counts only if it is not older than what is known already: rounds of two operations may
+   * overtake each other, and a chunk that this client has acknowledged as retired must not come
+   * back.
    */
   *load(): Protocol<void> {
     const [words] = yield* round(read(rootWords.tableLock, rootWordsBytes));

@@ -1,5 +1,6 @@
-// Takes a free cell of a size class: by CAS on the cell's own state word, so no server and no list has to
-// agree. The incarnation grows with every claim, so whatever pointed to the cell's last life is void.
+// Takes a free cell of a size class: by CAS on the cell's own state word, so no server and no list
+// has to agree. The incarnation grows with every claim, so whatever pointed to the cell's last life
+// is void.
 
 import { type Address, bucketClass, CellState, slotClassCount, stateWord } from "@pdpm/layout";
 import type { Protocol } from "@pdpm/verbs";
@@ -23,7 +24,9 @@ export class Starving {
   }
 }
 
-/** Claims a cell of `sizeClass`, or, when the store cannot grow any more, of a larger slot class. */
+/**
+ * Claims a cell of `sizeClass`, or, when the store cannot grow any more, of a larger slot class.
+ */
 export function* claimCell(context: Context, sizeClass: number): Protocol<ClaimedCell | Starving> {
   const { starved } = context.session.pool;
   const exact = yield* claimSeen(context, sizeClass);

@@ -1,5 +1,6 @@
-// What the tests of audit and repair work with: a store over array memory, clients that die in the middle of
-// a write, bytes that are damaged, and a repair that is checked for what every repair must hold.
+// What the tests of audit and repair work with: a store over array memory, clients that die in the
+// middle of a write, bytes that are damaged, and a repair that is checked for what every repair
+// must hold.
 
 import { assert, Prng, systemClock } from "@pdpm/base";
 import { type Key, toKey, WriteBatch, WriteRequest } from "@pdpm/kv";

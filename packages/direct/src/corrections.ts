@@ -1,12 +1,14 @@
-// What a damaged word may have been, if one byte of it is wrong: its check byte allows one value for each
-// place of that byte. Which of the eight it was is for what it leads to to say.
+// What a damaged word may have been, if one byte of it is wrong: its check byte allows one value
+// for each place of that byte. Which of the eight it was is for what it leads to to say.
 
 import { numberOf } from "@pdpm/layout";
 
 const byteCount = 8n;
 const bitsPerByte = 8n;
 
-/** The eight words that differ from a damaged one in a single byte and agree with their check byte. */
+/**
+ * The eight words that differ from a damaged one in a single byte and agree with their check byte.
+ */
 export function correctionsOf(damagedWord: bigint): bigint[] {
   const found: bigint[] = [];
   for (let at = 0n; at < byteCount; at += 1n) {

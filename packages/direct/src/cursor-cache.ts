@@ -1,6 +1,6 @@
-// Where this client last found each key: slot, incarnation, and how many bytes the read took. A hint
-// that every read verifies. Bounded; the key that was put in first goes first (the paper found FIFO
-// no worse than LRU, and it costs a hit nothing).
+// Where this client last found each key: slot, incarnation, and how many bytes the read took. A
+// hint that every read verifies. Bounded; the key that was put in first goes first (the paper found
+// FIFO no worse than LRU, and it costs a hit nothing).
 
 import type { Key } from "@pdpm/kv";
 import type { Address } from "@pdpm/layout";

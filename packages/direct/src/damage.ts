@@ -1,5 +1,5 @@
-// Damage: bytes that do not verify although nobody is writing them. Always an error that names what was
-// asked for and where it stands, never a guess.
+// Damage: bytes that do not verify although nobody is writing them. Always an error that names what
+// was asked for and where it stands, never a guess.
 
 import { PdpmError } from "@pdpm/base";
 import { type Key, keyText } from "@pdpm/kv";

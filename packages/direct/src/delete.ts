@@ -2,12 +2,13 @@
 //
 //   1. CAS the bucket's lock word, READ the bucket behind it.
 //   2. CAS the slot's lock word, READ the header behind it: the commit number, for the condition.
-//   3. Raise the bucket's floor to that number, FLUSH; CAS the slot to dead, FLUSH: the commit point.
+//   3. Raise the bucket's floor to that number, FLUSH; CAS the slot to dead, FLUSH: the commit
+//      point.
 //   4. CAS the entry to nothing, FLUSH.
 //   5. CAS the slot to free, unlock the bucket.
 //
-// The slot is free last: while it is dead, whoever comes by its entry learns that the key is gone. An
-// overflow bucket that became empty at the end of the chain is given back.
+// The slot is free last: while it is dead, whoever comes by its entry learns that the key is gone.
+// An overflow bucket that became empty at the end of the chain is given back.
 
 import type { Key, WriteBatch } from "@pdpm/kv";
 import {
@@ -96,8 +97,8 @@ export function* entryOf(
 }
 
 /**
- * Gives back the last overflow bucket if the entry at `cleared` was its only one. Only ever the last:
- * a reader that is on its way into it then misses nothing.
+ * Gives back the last overflow bucket if the entry at `cleared` was its only one. Only ever the
+ * last: a reader that is on its way into it then misses nothing.
  */
 function* dropEmptyTail(
   context: Context,

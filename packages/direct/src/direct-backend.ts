@@ -1,5 +1,5 @@
-// pDPM-Direct behind the backend contract: one client of one store. Each method starts the protocol of
-// the file that bears its name; nothing here does I/O or knows how memory is reached.
+// pDPM-Direct behind the backend contract: one client of one store. Each method starts the protocol
+// of the file that bears its name; nothing here does I/O or knows how memory is reached.
 
 import { type Clock, PdpmError } from "@pdpm/base";
 import {
@@ -102,7 +102,9 @@ export class DirectBackend implements Backend {
     };
   }
 
-  /** Runs a protocol of this package under the present session: for housekeeping, fsck and tests. */
+  /**
+   * Runs a protocol of this package under the present session: for housekeeping, fsck and tests.
+   */
   run<T>(
     kind: string,
     protocol: (context: Context) => Protocol<T>,
@@ -113,8 +115,9 @@ export class DirectBackend implements Backend {
   }
 
   /**
-   * Waits until what is running has ended and settles what is in doubt, at most `timeoutMs`; the rest is
-   * left to the others, as for a dead client. Then lets go of the lease and of every connection.
+   * Waits until what is running has ended and settles what is in doubt, at most `timeoutMs`; the
+   * rest is left to the others, as for a dead client. Then lets go of the lease and of every
+   * connection.
    */
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;
@@ -147,7 +150,9 @@ export class DirectBackend implements Backend {
   }
 }
 
-/** What close() could not settle in its time is settled by the others; anything else is a defect. */
+/**
+ * What close() could not settle in its time is settled by the others; anything else is a defect.
+ */
 function ignoreTimeout(error: unknown): void {
   if (!(error instanceof PdpmError)) throw error;
 }

@@ -1,6 +1,7 @@
-// From a key to its slot, by the home bucket. Without a lock (readers) and under it (inserts, deletes,
-// moves). A key is missing only if every entry with its fingerprint was seen to be of another key, and
-// those entries stand unchanged afterwards: a key that moves meanwhile keeps its entry's place.
+// From a key to its slot, by the home bucket. Without a lock (readers) and under it (inserts,
+// deletes, moves). A key is missing only if every entry with its fingerprint was seen to be of
+// another key, and those entries stand unchanged afterwards: a key that moves meanwhile keeps its
+// entry's place.
 
 import { type Key, keyText } from "@pdpm/kv";
 import {
@@ -41,7 +42,9 @@ type Match =
   | { readonly kind: "missing" | "deleted" | "moving" | "changed" }
   | { readonly kind: "unclear"; readonly view: SlotView };
 
-/** Tells damage from work in progress: bytes that stay as they are while nobody holds their slot. */
+/**
+ * Tells damage from work in progress: bytes that stay as they are while nobody holds their slot.
+ */
 export class Looks {
   #before: SlotView | undefined;
   #equal = 0;
@@ -155,7 +158,9 @@ function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefin
   return { kind: "found", placed: { cursor, entry } };
 }
 
-/** Whether the entries stand as they were; the mark of one that was pending may be cleared meanwhile. */
+/**
+ * Whether the entries stand as they were; the mark of one that was pending may be cleared meanwhile.
+ */
 export function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
   const words = (yield* round(...entries.map(({ at }) => read(at, 8)))) as Uint8Array[];
   return entries.every(
@@ -171,7 +176,9 @@ export function* settlePending(context: Context, entries: readonly PlacedEntry[]
   if (posts.length > 0) yield* round(...posts);
 }
 
-/** If the slot in the way is held by a dead client, finishes its work. `chain`: we hold its bucket. */
+/**
+ * If the slot in the way is held by a dead client, finishes its work. `chain`: we hold its bucket.
+ */
 export function* helpSlotHolder(
   context: Context,
   view: SlotView,

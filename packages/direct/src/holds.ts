@@ -1,5 +1,5 @@
-// What a protocol holds: locks on buckets and slots, and cells it has claimed. Each is one state word
-// with our id in it, and one word that lets go of it.
+// What a protocol holds: locks on buckets and slots, and cells it has claimed. Each is one state
+// word with our id in it, and one word that lets go of it.
 //
 // Invariant: whoever takes a hold either releases it or leaves it in doubt. In doubt means that the
 // word may still carry our id, with work behind it that must be finished and not undone; then only
@@ -27,9 +27,10 @@ export class Hold {
 }
 
 /**
- * Tries to take `address`: CAS of its word from `idleWord` to `word`, with `others` behind it in the same
- * round trip. Returns the replies, the word found first; the address is held if that is `idleWord`. After a
- * failure it is in doubt if the CAS may have swapped. The caller has checked that nobody here holds it.
+ * Tries to take `address`: CAS of its word from `idleWord` to `word`, with `others` behind it in
+ * the same round trip. Returns the replies, the word found first; the address is held if that is
+ * `idleWord`. After a failure it is in doubt if the CAS may have swapped. The caller has checked
+ * that nobody here holds it.
  */
 export function* take(
   context: Context,
@@ -58,8 +59,9 @@ export function* take(
 }
 
 /**
- * Lets go of holds, in one round trip together with `others` (whose failures do not matter any more).
- * What cannot be released is left in doubt. Being told to stop does not keep it from letting go.
+ * Lets go of holds, in one round trip together with `others` (whose failures do not matter any
+ * more). What cannot be released is left in doubt. Being told to stop does not keep it from letting
+ * go.
  */
 export function* release(
   context: Context,
@@ -87,8 +89,8 @@ export function* release(
 }
 
 /**
- * After a failure: lets go of everything if the operation certainly had no effect, so that nothing is
- * half done; otherwise leaves it to recovery, which finishes it.
+ * After a failure: lets go of everything if the operation certainly had no effect, so that nothing
+ * is half done; otherwise leaves it to recovery, which finishes it.
  */
 export function* letGo(context: Context, holds: readonly Hold[]): Protocol<void> {
   if (context.operation.outcome === "not-applied") {

@@ -2,12 +2,13 @@
 //
 //   1. CAS the bucket's lock word, READ the bucket behind it; the key must not be there (H21).
 //   2. CAS a free cell to claimed.
-//   3. WRITE and FLUSH the committed copy; CAS the cell to live, still locked by us; FLUSH the word.
+//   3. WRITE and FLUSH the committed copy; CAS the cell to live, still locked by us; FLUSH the
+//      word.
 //   4. CAS the entry from nothing to the cell, marked pending; FLUSH: the commit point.
 //   5. Clear the mark, unlock the cell, unlock the bucket.
 //
-// A cell that no bucket names is nobody's: dying before 4 leaves nothing but a claimed or locked cell,
-// which recovery frees.
+// A cell that no bucket names is nobody's: dying before 4 leaves nothing but a claimed or locked
+// cell, which recovery frees.
 
 import { isPdpmError } from "@pdpm/base";
 import { type Key, keyBytes, type WriteBatch } from "@pdpm/kv";

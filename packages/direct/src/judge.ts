@@ -1,7 +1,8 @@
 // Who holds what we wait for, and does it still live? Asked of "members", a service beside the data
-// path: it says "dead" only after the client can post nothing any more, at any node (H6: fence first,
-// reclaim second). An answer "alive" is believed for a moment, so that a hot lock does not turn every
-// wait into a question; a process that dies within that moment is found out at the next one.
+// path: it says "dead" only after the client can post nothing any more, at any node (H6: fence
+// first, reclaim second). An answer "alive" is believed for a moment, so that a hot lock does not
+// turn every wait into a question; a process that dies within that moment is found out at the next
+// one.
 
 import { call, type Protocol, round } from "@pdpm/verbs";
 import type { Context } from "./session.ts";

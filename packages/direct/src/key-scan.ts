@@ -1,5 +1,6 @@
-// Iterates over keys, home bucket by home bucket, without locks. A key that is present throughout comes
-// exactly once: it stays in its home bucket, and in the same entry there even when its value moves.
+// Iterates over keys, home bucket by home bucket, without locks. A key that is present throughout
+// comes exactly once: it stays in its home bucket, and in the same entry there even when its value
+// moves.
 
 import { type Key, toKey } from "@pdpm/kv";
 import {
@@ -50,7 +51,9 @@ function* scanBucket(context: Context, home: Address, first: BucketImage): Proto
   }
 }
 
-/** Undefined when an entry changed meanwhile, or a slot cannot be made out yet: to be tried again. */
+/**
+ * Undefined when an entry changed meanwhile, or a slot cannot be made out yet: to be tried again.
+ */
 function* scanOnce(
   context: Context,
   home: Address,
@@ -78,7 +81,8 @@ function* scanOnce(
       yield* helpSlotHolder(context, view);
       return undefined;
     }
-    // Followed into an overflow bucket that serves another home bucket by now: not a key of this one.
+    // Followed into an overflow bucket that serves another home bucket by now: not a key of this
+    // one.
     if (keys.has(key) || homeOf(context, key).bucket !== home) continue;
     // A slot in transition says what key it was; whether that lives is for a look-up to say.
     if (view.isLive || (yield* findSlot(context, key)) !== undefined) keys.add(key);

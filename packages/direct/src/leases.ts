@@ -1,5 +1,5 @@
-// Lease records: who has the store open. A client without a live record is dead and has nothing left to
-// give back. Client ids are never reused; records are.
+// Lease records: who has the store open. A client without a live record is dead and has nothing
+// left to give back. Client ids are never reused; records are.
 
 import { PdpmError } from "@pdpm/base";
 import {
@@ -67,8 +67,8 @@ function firstRecord(clientId: number): number {
 }
 
 /**
- * Takes a record for this session, then reads the chunk table again: whoever retires a chunk from here on
- * waits for this client, and what was retired before, without it, it learns of.
+ * Takes a record for this session, then reads the chunk table again: whoever retires a chunk from
+ * here on waits for this client, and what was retired before, without it, it learns of.
  * @throws PDPM_NO_SPACE when 4096 clients are open.
  */
 export function* takeLease(session: Session, pid: number, kind: LeaseKind): Protocol<Address> {

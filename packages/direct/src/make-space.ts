@@ -1,5 +1,6 @@
-// More cells of a size class, for an operation that found none and holds nothing: a chunk that was full
-// some time ago, a new chunk, or the space of a chunk of another class that is empty by now (H17).
+// More cells of a size class, for an operation that found none and holds nothing: a chunk that was
+// full some time ago, a new chunk, or the space of a chunk of another class that is empty by now
+// (H17).
 
 import { isPdpmError, PdpmError } from "@pdpm/base";
 import { addressOf, ChunkState, rootWords, tableWord } from "@pdpm/layout";

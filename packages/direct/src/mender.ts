@@ -1,5 +1,5 @@
-// What all repairs share: the audit that they go by, the words that they change, the sentences in which
-// they say what they did. Everything here supposes that nobody else posts verbs.
+// What all repairs share: the audit that they go by, the words that they change, the sentences in
+// which they say what they did. Everything here supposes that nobody else posts verbs.
 //
 // - Every change is a compare-and-swap of the word that was read, flushed before the next one.
 // - A cell becomes free last, when nothing names it any more and the floor is above its number.
@@ -91,8 +91,8 @@ export class Mender {
   }
 
   /**
-   * Frees a cell that nothing names. Where its word does not say how many lives it had, no copy in it
-   * may pass for one of its next life.
+   * Frees a cell that nothing names. Where its word does not say how many lives it had, no copy in
+   * it may pass for one of its next life.
    */
   *free(cell: Address): Protocol<void> {
     let lives = decodeState(yield* this.word(cell))?.incarnation;

@@ -1,7 +1,8 @@
 // A value that outgrew its slot moves to a larger one, under the home bucket's lock:
 //
 //   1. CAS the bucket's lock word, READ the bucket; CAS the old slot's lock word, READ its header.
-//   2. CAS a larger cell to claimed; WRITE and FLUSH the new copy; CAS it to live, locked by us; FLUSH.
+//   2. CAS a larger cell to claimed; WRITE and FLUSH the new copy; CAS it to live, locked by us;
+//      FLUSH.
 //   3. The new slot's address into the bucket's intent word, FLUSH.
 //   4. CAS the old slot to moved, FLUSH: the commit point. Whoever finds it finishes the move.
 //   5. CAS the entry to the new slot, FLUSH.

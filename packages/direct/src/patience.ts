@@ -1,5 +1,5 @@
-// Waiting for somebody else: bounded, jittered back-off between tries, which names whom it waits for, so
-// that a deadline can say it.
+// Waiting for somebody else: bounded, jittered back-off between tries, which names whom it waits
+// for, so that a deadline can say it.
 
 import { backoffMs, PdpmError } from "@pdpm/base";
 import { type Protocol, pause, round } from "@pdpm/verbs";

@@ -1,13 +1,14 @@
 // Direct's read: one round trip when the client knows the slot.
 //
 //   1. READ [state word | committed copy] at the cached slot address.
-//   2. The word must be live in the cached incarnation, header, key and value must verify: return it.
+//   2. The word must be live in the cached incarnation, header, key and value must verify: return
+//      it.
 //   Torn (a writer is storing): read again, with back-off. Locked by a dead client: recover first.
 //   Not cached, or the slot has another life by now: look the key up in its home bucket.
 //
-// Linearizable: a verified copy under a live word of the same incarnation was the key's value at some
-// moment of the read. A copy becomes readable only after the uncommitted copy was durable, so no power
-// failure undoes what was returned. Source: paper section 3.1; design H1, H5, H20.
+// Linearizable: a verified copy under a live word of the same incarnation was the key's value at
+// some moment of the read. A copy becomes readable only after the uncommitted copy was durable, so
+// no power failure undoes what was returned. Source: paper section 3.1; design H1, H5, H20.
 
 import { type Found, type Key, keyText } from "@pdpm/kv";
 import { type Address, CellState, copyCapacity } from "@pdpm/layout";
@@ -107,15 +108,17 @@ function take(context: Context, key: Key, cursor: Cursor, view: SlotView): Found
 /** Enough for the word, a header and the longest key. */
 const shortRead = 8 + 40 + 1024;
 
-/** Dead: deleted, once that is durable (H7). The lookup that follows finds no entry or this word. */
+/**
+ * Dead: deleted, once that is durable (H7). The lookup that follows finds no entry or this word.
+ */
 function* goneForGood(context: Context, slot: Address): Protocol<"gone"> {
   if (context.session.isDurable) yield* round(flush(slot, 8));
   return "gone";
 }
 
 /**
- * Whether the holder of a slot's lock may go on with it. A dead one's update is finished first, torn or
- * not (H5); then the slot is to be read again.
+ * Whether the holder of a slot's lock may go on with it. A dead one's update is finished first,
+ * torn or not (H5); then the slot is to be read again.
  */
 function* isInGoodHands(
   context: Context,

@@ -1,5 +1,5 @@
-// Takes back what a dead client held: the table lock, bucket locks, cells. The lease record is freed last,
-// so that a reaper's own death only means that another one starts over.
+// Takes back what a dead client held: the table lock, bucket locks, cells. The lease record is
+// freed last, so that a reaper's own death only means that another one starts over.
 
 import { type Address, bucketFields, chunkOf, decodeState, rootWords, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";

@@ -2,13 +2,16 @@
 //
 //   claimed                        nobody's: free it
 //   live, locked, not in a bucket  an insert or a move that did not commit: free it
-//   live, locked, in its bucket    an update: if the uncommitted copy verifies, has the slot's incarnation
-//                                  and a higher commit number, it is committed: copy it over; then unlock
+//   live, locked, in its bucket    an update: if the uncommitted copy verifies, has the slot's
+//   incarnation
+//                                  and a higher commit number, it is committed: copy it over; then
+//                                  unlock
 //   dead, moved                    its bucket's affair (bucket-repair.ts), or nobody's: free it
 //   an overflow bucket             in its chain: let go of it; else nobody's: free it
 //
-// It never undoes an update (H5). All but the first case is done under the key's bucket lock, so that an
-// insert or move of somebody else cannot be half seen. Every step may be repeated: we may die too.
+// It never undoes an update (H5). All but the first case is done under the key's bucket lock, so
+// that an insert or move of somebody else cannot be half seen. Every step may be repeated: we may
+// die too.
 
 import { type Key, toKey } from "@pdpm/kv";
 import {
@@ -42,7 +45,8 @@ import { committedOffset, SlotView } from "./slot-view.ts";
  * Recovers the cell at `slot` if it is still held by `owner`, who can post nothing any more.
  * @param key - For messages, when the caller knows it.
  * @param chain - The key's bucket, by a caller that holds its lock.
- * @returns whether nothing of `owner` stands there any more. False: another operation of this client is at
+ * @returns whether nothing of `owner` stands there any more. False: another operation of this
+ * client is at
  *   work there; the caller looks again later.
  */
 export function* recoverSlot(
@@ -96,7 +100,9 @@ function* readCell(slot: Address, sizeClass: number): Protocol<SlotView> {
   return new SlotView(slot, bytes);
 }
 
-/** The home bucket of the key that stands in the slot; undefined when somebody changed it meanwhile. */
+/**
+ * The home bucket of the key that stands in the slot; undefined when somebody changed it meanwhile.
+ */
 function* homeOfSlot(
   context: Context,
   slot: Address,

@@ -1,5 +1,5 @@
-// Repairs the words of buckets that are no entries: locks, intents, floors, the pointers of overflow
-// chains; and links overflow buckets again that a damaged pointer had cut off.
+// Repairs the words of buckets that are no entries: locks, intents, floors, the pointers of
+// overflow chains; and links overflow buckets again that a damaged pointer had cut off.
 
 import {
   type Address,
@@ -98,7 +98,9 @@ function* intentOf(mender: Mender, { entry: at = 0, home = 0 }: Problem): Protoc
   return 0n;
 }
 
-/** A pointer of a chain: what it may have been and leads to a bucket of this chain, or else nothing. */
+/**
+ * A pointer of a chain: what it may have been and leads to a bucket of this chain, or else nothing.
+ */
 function* mendNext(mender: Mender, { entry: at = 0, home = 0, text }: Problem): Protocol<void> {
   const { buckets } = yield* readStanding(mender, home);
   const candidates = correctionsOf(yield* mender.word(at));

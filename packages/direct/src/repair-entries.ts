@@ -1,6 +1,7 @@
-// Repairs entry words. A damaged one is put right if it differs in one byte from an entry of a slot of this
-// bucket; else it is cleared, and a live slot of this bucket that nobody names takes its place. Which
-// is no guess: a slot says under its checksum whose it is, and was unlocked only after it was named.
+// Repairs entry words. A damaged one is put right if it differs in one byte from an entry of a slot
+// of this bucket; else it is cleared, and a live slot of this bucket that nobody names takes its
+// place. Which is no guess: a slot says under its checksum whose it is, and was unlocked only after
+// it was named.
 
 import { type Key, keyText } from "@pdpm/kv";
 import {
@@ -79,7 +80,9 @@ function* candidateOf(
   return { word: clearedEntry(word), key, isHeld: view.word?.owner !== 0 };
 }
 
-/** A live slot of this bucket that nobody holds or names, whose value verifies, of a key not here. */
+/**
+ * A live slot of this bucket that nobody holds or names, whose value verifies, of a key not here.
+ */
 function* unnamedOf(
   mender: Mender,
   home: Address,

@@ -1,8 +1,9 @@
-// Repairs slots: damaged state words, committed copies that do not verify, cells that are named and must
-// not be, live cells that nobody names. What cannot be mended is lost, and said to be.
+// Repairs slots: damaged state words, committed copies that do not verify, cells that are named and
+// must not be, live cells that nobody names. What cannot be mended is lost, and said to be.
 //
-// Never revives what was never committed, nor what was deleted: only the committed copy of a slot that its
-// bucket names counts, or the uncommitted copy of the same life, which is written by updates alone.
+// Never revives what was never committed, nor what was deleted: only the committed copy of a slot
+// that its bucket names counts, or the uncommitted copy of the same life, which is written by
+// updates alone.
 
 import { type Key, keyText } from "@pdpm/kv";
 import {
@@ -54,8 +55,9 @@ export function* mendState(mender: Mender, problem: Problem): Protocol<void> {
 }
 
 /**
- * The state word of a named slot whose life is known. Only under its bucket's lock does a slot become dead
- * or moved: with the lock free it is live. Undefined when nothing tells whether it was deleted.
+ * The state word of a named slot whose life is known. Only under its bucket's lock does a slot
+ * become dead or moved: with the lock free it is live. Undefined when nothing tells whether it was
+ * deleted.
  */
 function rebuilt(
   mender: Mender,
@@ -73,7 +75,9 @@ function rebuilt(
   return undefined;
 }
 
-/** A named, live slot whose committed copy is damaged: the uncommitted one of the same life will do. */
+/**
+ * A named, live slot whose committed copy is damaged: the uncommitted one of the same life will do.
+ */
 export function* mendCopy(mender: Mender, problem: Problem): Protocol<void> {
   const { cell = 0, home = 0, text } = problem;
   const sizeClass = mender.classOf(cell);
@@ -132,7 +136,9 @@ export function* mendNotLive(mender: Mender, problem: Problem): Protocol<void> {
   mender.repaired.push(`${text}: its delete was finished`);
 }
 
-/** An entry that names what it must not is cleared. The next audit shows what it alone had named. */
+/**
+ * An entry that names what it must not is cleared. The next audit shows what it alone had named.
+ */
 export function* mendMisnamed(
   mender: Mender,
   { entry = 0, home = 0, key, text }: Problem,
@@ -172,7 +178,9 @@ export function* mendStray(mender: Mender, { cell = 0, text }: Problem): Protoco
   mender.repaired.push(`${text}: freed`);
 }
 
-/** What a dead client held and recovery could not settle, because what it needs to read is damaged. */
+/**
+ * What a dead client held and recovery could not settle, because what it needs to read is damaged.
+ */
 export function* mendHeld(
   mender: Mender,
   address: Address,

@@ -1,6 +1,7 @@
-// Repairs words of the chunk table. A damaged one is found again by what leads into its chunk: entries say
-// its size class, and cells verify only under their own address, so they say its place. A chunk that
-// nothing leads into has no key: its number is retired, and whatever place it had is wiped.
+// Repairs words of the chunk table. A damaged one is found again by what leads into its chunk:
+// entries say its size class, and cells verify only under their own address, so they say its place.
+// A chunk that nothing leads into has no key: its number is retired, and whatever place it had is
+// wiped.
 
 import {
   type Address,

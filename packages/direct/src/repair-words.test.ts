@@ -1,5 +1,5 @@
-// Repair over array memory: damaged words of buckets and of the root, beside clients that died in the
-// middle of a write. What they had not committed stays so; what they had is finished.
+// Repair over array memory: damaged words of buckets and of the root, beside clients that died in
+// the middle of a write. What they had not committed stays so; what they had is finished.
 
 import { Prng } from "@pdpm/base";
 import { toKey } from "@pdpm/kv";
@@ -196,7 +196,9 @@ describe("a client that died in the middle of", () => {
         world.flip(other, pick(prng, places) + prng.below(8), 1 + prng.below(255));
         const { lost, client: after } = await world.repair();
         for (const key of await world.wrong(after)) {
-          const isNamed = lost.some((line) => line.includes(key) || line.includes("cannot be told"));
+          const isNamed = lost.some(
+            (line) => line.includes(key) || line.includes("cannot be told"),
+          );
           expect(isNamed, `${key}, ${rounds} rounds; lost: ${lost.join("; ")}`).toBe(true);
         }
       }
@@ -226,7 +228,9 @@ test("random bytes, wherever: each key has its value or is lost with a word abou
     for (const at of bytes) world.flip(client, at, 1 + prng.below(255));
     const { lost, client: after } = await world.repair();
     for (const name of await world.wrong(after)) {
-      const isNamed = lost.some((line) => line.includes(name) || /cannot be told|reads|unknown/.test(line));
+      const isNamed = lost.some(
+        (line) => line.includes(name) || /cannot be told|reads|unknown/.test(line),
+      );
       expect(isNamed, `seed ${seed}: ${name}; lost: ${lost.join("; ")}`).toBe(true);
     }
   }

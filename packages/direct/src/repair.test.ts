@@ -1,5 +1,5 @@
-// Repair over array memory: damage of slots and of what names them. Whatever the damage, afterwards the
-// store is sound, a key has its value or is named as lost, and another repair changes nothing.
+// Repair over array memory: damage of slots and of what names them. Whatever the damage, afterwards
+// the store is sound, a key has its value or is named as lost, and another repair changes nothing.
 
 import { keyText, toKey } from "@pdpm/kv";
 import { beforeEach, describe, expect, test } from "vitest";

@@ -1,11 +1,12 @@
-// Mends a store that nobody uses, by what an audit found: in passes, each of which mends what the rest
-// stands on (words of the root, of buckets, of cells), then takes back what dead clients held, then mends
-// slots; and each looks at the store anew. Ends when there is nothing left that it can mend.
+// Mends a store that nobody uses, by what an audit found: in passes, each of which mends what the
+// rest stands on (words of the root, of buckets, of cells), then takes back what dead clients held,
+// then mends slots; and each looks at the store anew. Ends when there is nothing left that it can
+// mend.
 //
 // What must hold:
 // - Nobody else posts verbs; every client but this one is dead.
-// - A repair may die at any point and be begun again. A store that was repaired is not changed by another
-//   repair.
+// - A repair may die at any point and be begun again. A store that was repaired is not changed by
+//   another repair.
 // - What was never committed stays so, what was deleted stays so, and what is lost is named.
 
 import { isPdpmError, PdpmError } from "@pdpm/base";
@@ -68,6 +69,10 @@ const afterHolds: readonly ProblemKind[] = ["copy", "not-live", "misnamed", "unn
 export function* repairStore(context: Context, report: AuditReport): Protocol<RepairReport> {
   const mender = new Mender(context, report);
   for (const owner of report.heldBy.keys()) yield* refuseLiving(context, owner);
+  // Another client than this one may have made the audit.
+  if (!report.problems.some(({ kind }) => kind === "root-word" || kind === "table-word")) {
+    yield* context.session.table.load();
+  }
   for (let pass = 0; pass < passesMost; pass += 1) {
     const { changes } = mender;
     yield* mendMostBasic(mender);
@@ -99,7 +104,9 @@ function* mendMostBasic(mender: Mender): Protocol<void> {
   if (held.size > 0) yield* takeBack(mender);
 }
 
-/** Finishes or undoes what dead clients left; where damage is in the way, their hold is only ended. */
+/**
+ * Finishes or undoes what dead clients left; where damage is in the way, their hold is only ended.
+ */
 function* takeBack(mender: Mender): Protocol<void> {
   const stuck: [Address, HeldWord][] = [];
   for (const [address, word] of mender.report.held) {

@@ -1,11 +1,11 @@
-// Takes the number from a chunk whose cells are all free, so that its space can be cut anew for another
-// class (H17). Under the table lock:
+// Takes the number from a chunk whose cells are all free, so that its space can be cut anew for
+// another class (H17). Under the table lock:
 //
 //   1. The table says retiring: from now on nobody claims a cell there or follows a pointer there.
-//   2. Every client acknowledges in its lease record that it has read that, and has no operation left
-//      from before; or it is dead, hence fenced.
-//   3. The cells are looked at once more. All free: the number is retired for ever. Otherwise somebody
-//      was faster, and the chunk is active again.
+//   2. Every client acknowledges in its lease record that it has read that, and has no operation
+//      left from before; or it is dead, hence fenced.
+//   3. The cells are looked at once more. All free: the number is retired for ever. Otherwise
+//      somebody was faster, and the chunk is active again.
 
 import { bucketClass, CellState, ChunkState, decodeState, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
@@ -17,7 +17,9 @@ import { setChunkState } from "./table-lock.ts";
 
 /** State words read in one round. */
 const wordsPerRound = 256;
-/** Looks at the lease records before a client that does not acknowledge is not waited for any more. */
+/**
+ * Looks at the lease records before a client that does not acknowledge is not waited for any more.
+ */
 const looksMost = 400;
 
 /** Retires one empty chunk of another class. False when there is none. */

@@ -1,5 +1,6 @@
-// What the operations of one Direct client share: who it is, the store's geometry, its caches. A client
-// that was fenced comes back with a fresh session: a new id, no cursors, no slots in hand (H6).
+// What the operations of one Direct client share: who it is, the store's geometry, its caches. A
+// client that was fenced comes back with a fresh session: a new id, no cursors, no slots in hand
+// (H6).
 
 import type { Prng } from "@pdpm/base";
 import { type Address, CellState, RootGeometry, stateWord } from "@pdpm/layout";
@@ -49,12 +50,14 @@ export class Session {
   readonly pool: SlotPool;
   readonly events: DirectEvents = new DirectEvents();
   /**
-   * Cells and buckets that a running protocol of this session holds or tries to take. A lock word with
-   * our id that is not in here is a leftover of a verb whose reply was lost: it is recovered like a
-   * dead client's.
+   * Cells and buckets that a running protocol of this session holds or tries to take. A lock word
+   * with our id that is not in here is a leftover of a verb whose reply was lost: it is recovered
+   * like a dead client's.
    */
   readonly held: Set<Address> = new Set<Address>();
-  /** Cells and buckets that such a leftover may stand in; settled in the background and on close. */
+  /**
+   * Cells and buckets that such a leftover may stand in; settled in the background and on close.
+   */
   readonly doubts: Set<Address> = new Set<Address>();
 
   constructor(options: SessionOptions) {

@@ -1,4 +1,5 @@
-// A slot as audit and repair look at it, when nobody writes: both copies, and what can be said of each.
+// A slot as audit and repair look at it, when nobody writes: both copies, and what can be said of
+// each.
 
 import { type Key, keyText, toKey } from "@pdpm/kv";
 import {

@@ -1,5 +1,5 @@
-// The lock of a slot: its state word with the writer's id in it. Every change of a slot's value or state
-// is made under it. A dead holder's lock is recovered (H5), never just taken.
+// The lock of a slot: its state word with the writer's id in it. Every change of a slot's value or
+// state is made under it. A dead holder's lock is recovered (H5), never just taken.
 
 import { type Key, keyBytes, keyText } from "@pdpm/kv";
 import { CellState, decodeState, type SlotCopy, stateWord, valueOffset } from "@pdpm/layout";
@@ -21,8 +21,8 @@ export interface LockedSlot {
 }
 
 /**
- * Locks the slot of `cursor` and reads the committed header behind the lock: one round trip. "gone": the
- * slot no longer has that life. `chain` is given by callers that hold the key's bucket.
+ * Locks the slot of `cursor` and reads the committed header behind the lock: one round trip.
+ * "gone": the slot no longer has that life. `chain` is given by callers that hold the key's bucket.
  */
 export function* lockSlot(
   context: Context,

@@ -1,6 +1,6 @@
-// Free cells that this client has seen lately, by size class, and where it looks for more. Only hints:
-// a cell is taken by CAS on its own state word, and whoever wins that has it. Chunks that were found
-// full are not looked at again for a while, so that filling a store costs one pass.
+// Free cells that this client has seen lately, by size class, and where it looks for more. Only
+// hints: a cell is taken by CAS on its own state word, and whoever wins that has it. Chunks that
+// were found full are not looked at again for a while, so that filling a store costs one pass.
 
 import type { Prng } from "@pdpm/base";
 import {
@@ -29,7 +29,9 @@ const rememberedMost = 4096;
 /** One class's search through its chunks. */
 class Search {
   readonly seen: FreeCell[] = [];
-  /** Chunks with cells that were not looked at since `full` was last cleared, and where to go on. */
+  /**
+   * Chunks with cells that were not looked at since `full` was last cleared, and where to go on.
+   */
   readonly full = new Set<number>();
   chunk = 0;
   next = 0;

@@ -1,5 +1,5 @@
-// What a read of a slot says, decided from a private copy of its bytes and nothing else. The bytes may
-// mix several writes; what they say counts only if it verifies.
+// What a read of a slot says, decided from a private copy of its bytes and nothing else. The bytes
+// may mix several writes; what they say counts only if it verifies.
 
 import { isKeyAt, type Key } from "@pdpm/kv";
 import {

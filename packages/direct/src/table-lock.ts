@@ -1,6 +1,6 @@
-// The lock of the chunk table: a root word, held while a chunk is cut or retired. A dead holder's lock is
-// taken over. Whoever takes it begins by finishing what was left half done: a chunk that was being retired
-// becomes active again, a number that was filled in counts.
+// The lock of the chunk table: a root word, held while a chunk is cut or retired. A dead holder's
+// lock is taken over. Whoever takes it begins by finishing what was left half done: a chunk that
+// was being retired becomes active again, a number that was filled in counts.
 
 import { isPdpmError } from "@pdpm/base";
 import {
@@ -39,8 +39,9 @@ export function* lockTable(context: Context): Protocol<Hold> {
 }
 
 /**
- * Lets go of the lock after `error`. If replies were lost, nobody here knows what the table says, and a chunk
- * that stays half retired would hold up its readers: then the lock stays, until it is settled.
+ * Lets go of the lock after `error`. If replies were lost, nobody here knows what the table says,
+ * and a chunk that stays half retired would hold up its readers: then the lock stays, until it is
+ * settled.
  */
 export function* giveUp(context: Context, hold: Hold, error: unknown): Protocol<void> {
   if (isPdpmError(error) && error.outcome === "unknown") leaveInDoubt(context, hold);

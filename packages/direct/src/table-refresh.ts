@@ -1,4 +1,5 @@
-// A pointer may lead into a chunk that another client added a moment ago: then the table is read again.
+// A pointer may lead into a chunk that another client added a moment ago: then the table is read
+// again.
 
 import type { Address } from "@pdpm/layout";
 import { ChunkState, chunkOf } from "@pdpm/layout";
@@ -7,9 +8,9 @@ import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 
 /**
- * Whether `address` is a cell of this class that this operation may use, after reading the table again if
- * need be. Waits while the chunk is being retired: it comes back, or what pointed to it is gone. But an
- * operation that began before that goes on: the others wait for it.
+ * Whether `address` is a cell of this class that this operation may use, after reading the table
+ * again if need be. Waits while the chunk is being retired: it comes back, or what pointed to it is
+ * gone. But an operation that began before that goes on: the others wait for it.
  */
 export function* reloadUnknown(
   context: Context,

@@ -1,13 +1,16 @@
 // Direct's write: four round trips for an update.
 //
-//   1. CAS the slot's lock word from nobody to this client, and READ the committed header behind it.
-//   2. WRITE the new copy to the uncommitted space, FLUSH it and the lock word: the commit point. From
-//      here on the update is only ever finished, by whoever it takes.
-//   3. WRITE the same bytes to the committed space, FLUSH: readers that meet it half done see a torn copy.
+//   1. CAS the slot's lock word from nobody to this client, and READ the committed header behind
+//      it.
+//   2. WRITE the new copy to the uncommitted space, FLUSH it and the lock word: the commit point.
+//      From here on the update is only ever finished, by whoever it takes.
+//   3. WRITE the same bytes to the committed space, FLUSH: readers that meet it half done see a
+//      torn copy.
 //   4. CAS the lock word back.
 //
-// A key without a slot is inserted (insert.ts); one that outgrew its slot moves (move.ts); a delete is in
-// delete.ts. Those three hold the key's bucket lock. Source: paper section 3.1; design H5, H20, H21.
+// A key without a slot is inserted (insert.ts); one that outgrew its slot moves (move.ts); a delete
+// is in delete.ts. Those three hold the key's bucket lock. Source: paper section 3.1; design H5,
+// H20, H21.
 
 import { type Key, keyBytes, keyText, type WriteBatch } from "@pdpm/kv";
 import { cellBytes, copyBytes, copyCapacity, encodeCopy } from "@pdpm/layout";

@@ -20,7 +20,9 @@ export interface Supports {
   readonly serverless: boolean;
 }
 
-/** What a client counted since it was opened. Costs nothing to ask, and can be asked after close. */
+/**
+ * What a client counted since it was opened. Costs nothing to ask, and can be asked after close.
+ */
 export interface BackendCounters {
   /** Costs by kind of operation, housekeeping included. */
   readonly operations: Readonly<Record<string, OperationCounters>>;
@@ -64,7 +66,9 @@ export interface Backend {
     ifVersion: number | undefined,
     limits: Limits,
   ): number | Promise<number>;
-  /** Deletes and returns the commit number of what was deleted, or undefined if there was nothing. */
+  /**
+   * Deletes and returns the commit number of what was deleted, or undefined if there was nothing.
+   */
   delete(
     key: Key,
     ifVersion: number | undefined,

@@ -1,5 +1,5 @@
-// The writes of several callers to one key, carried out as one write: every one takes a commit number
-// of its own, conditions are evaluated in order, and only the last value is written (H12).
+// The writes of several callers to one key, carried out as one write: every one takes a commit
+// number of its own, conditions are evaluated in order, and only the last value is written (H12).
 
 import { assert, PdpmError } from "@pdpm/base";
 import type { Operation } from "@pdpm/verbs";

@@ -1,8 +1,8 @@
 // Writes of one client to one key queue here before their protocol starts; puts that wait together
 // are combined.
 //
-// Invariant: at most one write protocol of this client runs per key. So a lock word that carries this
-// client's id, and is not in use by a running protocol, is a leftover and never a rival.
+// Invariant: at most one write protocol of this client runs per key. So a lock word that carries
+// this client's id, and is not in use by a running protocol, is a leftover and never a rival.
 
 import { isPdpmError, PdpmError } from "@pdpm/base";
 import {
@@ -127,7 +127,7 @@ function fail(batch: WriteBatch, error: unknown): readonly WriteRequest[] {
 
 /** The next writes that can go together: puts up to a bound, or one delete. */
 function takeBatch(lane: WriteRequest[]): WriteRequest[] {
-    const next: WriteRequest[] = [];
+  const next: WriteRequest[] = [];
   while (lane.length > 0 && next.length < batchMost) {
     const request = lane[0] as WriteRequest;
     if (request.value === undefined && next.length > 0) break;
@@ -139,7 +139,9 @@ function takeBatch(lane: WriteRequest[]): WriteRequest[] {
   return next;
 }
 
-/** A caller leaves early; what it is told holds from now on. `ahead`: what its write queued behind. */
+/**
+ * A caller leaves early; what it is told holds from now on. `ahead`: what its write queued behind.
+ */
 function leave(request: WriteRequest, why: PdpmError, ahead: Operation | undefined): PdpmError {
   const { batch } = request;
   if (batch === undefined) {

@@ -1,6 +1,6 @@
-// An 8-byte word that carries 56 bits of payload and a CRC-8 of them in its top byte. Words that stand
-// alone in memory (locks, pointers, counters) have no other checksum, and a flipped byte in one must
-// not lead to a wrong answer. The word 0 is valid: CRC-8 of zeros is 0.
+// An 8-byte word that carries 56 bits of payload and a CRC-8 of them in its top byte. Words that
+// stand alone in memory (locks, pointers, counters) have no other checksum, and a flipped byte in
+// one must not lead to a wrong answer. The word 0 is valid: CRC-8 of zeros is 0.
 //
 // Payloads are handled as their low 32 and high 24 bits, because a bigint per field would cost more
 // than the memory access it describes.

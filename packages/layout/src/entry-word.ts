@@ -1,5 +1,6 @@
-// The entry word: a pointer from a bucket to a cell. Entry of a key, `next` of a bucket, and a move's
-// intent all have this form. The word 0 means none (chunk 0 is the root chunk, which has no cells).
+// The entry word: a pointer from a bucket to a cell. Entry of a key, `next` of a bucket, and a
+// move's intent all have this form. The word 0 means none (chunk 0 is the root chunk, which has no
+// cells).
 //
 //   bits 0-19 offset in 64-byte units   20-39 chunk   40-45 size class   46-54 fingerprint
 //   55 pending   56-63 CRC-8

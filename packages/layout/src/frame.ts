@@ -1,8 +1,8 @@
 // Wire frames: what one binary ws message between a client and a memory node carries.
 //
 // What must hold:
-// - A frame is looked over as a whole (`invalidRequestFrame`, ...) before anything in it counts: the
-//   readers below trust what those functions let through, and check nothing themselves.
+// - A frame is looked over as a whole (`invalidRequestFrame`, ...) before anything in it counts:
+//   the readers below trust what those functions let through, and check nothing themselves.
 // - A range outside the region is no defect of the frame: the node replies so for that verb alone.
 // - Everything starts at a multiple of 8 bytes from the frame's start; padding is zero.
 // - Opcodes, operations and status codes are written out here and never reused.
@@ -167,7 +167,9 @@ export function putReplyHeader(
   view.setUint32(offset + replyAt.bytes, bytes, true);
 }
 
-/** Zeroes the padding behind `bytes` bytes that end at `end`; returns where the next thing starts. */
+/**
+ * Zeroes the padding behind `bytes` bytes that end at `end`; returns where the next thing starts.
+ */
 export function pad(view: DataView, end: number, bytes: number): number {
   const next = end - bytes + padded(bytes);
   for (let offset = end; offset < next; offset += 1) view.setUint8(offset, 0);

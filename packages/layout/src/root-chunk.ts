@@ -1,5 +1,5 @@
-// The root chunk of pDPM-Direct: chunk 0, the first chunk of memory node 0. It holds what clients need
-// to find everything else; every word in it is changed by CAS.
+// The root chunk of pDPM-Direct: chunk 0, the first chunk of memory node 0. It holds what clients
+// need to find everything else; every word in it is changed by CAS.
 //
 //   0                 root words, below
 //   4096              lease records: 4096 of 64 bytes

@@ -1,6 +1,6 @@
-// Size classes of pDPM-Direct's slots. A slot is its state word and two copies of equal capacity; its
-// size is a multiple of 64 bytes. Four classes per doubling: at most a quarter of a slot is unused.
-// Class numbers stand in memory; the list only ever grows at its end, before `bucketClass`.
+// Size classes of pDPM-Direct's slots. A slot is its state word and two copies of equal capacity;
+// its size is a multiple of 64 bytes. Four classes per doubling: at most a quarter of a slot is
+// unused. Class numbers stand in memory; the list only ever grows at its end, before `bucketClass`.
 
 import { assert } from "@pdpm/base";
 import { cellUnitBytes } from "./address.ts";

@@ -1,7 +1,7 @@
 // One copy of an entry in a slot of pDPM-Direct, committed or uncommitted: the same bytes in both.
 //
 //   offset bytes
-//    0      8    header checksum: xxh64 of bytes 8 to 40 and the key, seeded with the slot's address
+//    0      8    header checksum: xxh64 of bytes 8 to 40 and the key, seeded with the slot address
 //    8      8    value checksum: xxh64 of the value
 //   16      8    commit number
 //   24      4    incarnation of the slot
@@ -11,8 +11,9 @@
 //   40      k    key, padded with zeros to a multiple of 8
 //   40+k    v    value, padded with zeros to a multiple of 8
 //
-// The header verifies without the value, so a writer that holds the lock reads 40 bytes and the key.
-// The seed binds a copy to its place: a copy of another slot, or of an earlier life, never verifies.
+// The header verifies without the value, so a writer that holds the lock reads 40 bytes and the
+// key. The seed binds a copy to its place: a copy of another slot, or of an earlier life, never
+// verifies.
 
 import { assert } from "@pdpm/base";
 import type { Address } from "./address.ts";

@@ -1,6 +1,6 @@
-// The state word: of a slot, of a bucket's lock, of a lease record. It always carries the state, the
-// incarnation (how many lives the cell has had) and, while somebody holds it, the holder's client id.
-// Changed by CAS only. It is the one word that makes changes of a cell's life visible.
+// The state word: of a slot, of a bucket's lock, of a lease record. It always carries the state,
+// the incarnation (how many lives the cell has had) and, while somebody holds it, the holder's
+// client id. Changed by CAS only. It is the one word that makes changes of a cell's life visible.
 //
 //   bits 0-25 incarnation   26-52 owner (client id, 0: nobody)   53-55 state   56-63 CRC-8
 

@@ -1,5 +1,5 @@
-// Admission and fencing while verbs of the old connection still run: the connections are made up, so
-// that they end when the test says so.
+// Admission and fencing while verbs of the old connection still run: the connections are made up,
+// so that they end when the test says so.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { systemClock } from "@pdpm/base";

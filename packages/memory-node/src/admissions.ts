@@ -5,8 +5,8 @@
 //   verb of the old one is queued or running.
 // - From the moment a fence is asked for, its id is not admitted any more. It is answered when the
 //   refusal is durable and no verb of that id is queued or running. A fenced id stays fenced.
-// - Ids up to `fencedThrough` are of an earlier incarnation and refused, but for mapped clients that
-//   live: their verbs never passed through this process. They come for control calls alone.
+// - Ids up to `fencedThrough` are of an earlier incarnation and refused, but for mapped clients
+//   that live: their verbs never passed through this process. They come for control calls alone.
 // - An id is durable in `admittedThrough` before it is admitted, and in `nextClientId` before it is
 //   told; so a new incarnation can refuse all ids that were ever admitted here.
 

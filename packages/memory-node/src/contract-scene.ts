@@ -1,4 +1,5 @@
-// What this package's tests stand on: a directory in memory, nodes and clients that end with the test.
+// What this package's tests stand on: a directory in memory, nodes and clients that end with the
+// test.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { PdpmError, systemClock } from "@pdpm/base";

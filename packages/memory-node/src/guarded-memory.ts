@@ -1,5 +1,5 @@
-// The region as clients over ws see it: all of it, but the node's own part of the header is theirs to
-// read only. Incarnation, watermarks and sizes stand there, by which clients are judged.
+// The region as clients over ws see it: all of it, but the node's own part of the header is theirs
+// to read only. Incarnation, watermarks and sizes stand there, by which clients are judged.
 
 import { PdpmError } from "@pdpm/base";
 import { invalidRemoteWrite } from "@pdpm/layout/region-header";

@@ -1,5 +1,6 @@
 // What a node's header says of the store that it belongs to, for the hello. A memory node does not
-// act on it, but for one thing: durability "process" believes nothing across a crash of the machine.
+// act on it, but for one thing: durability "process" believes nothing across a crash of the
+// machine.
 
 import { decodeStoreWord, invalidLabel, type StoreLabel } from "@pdpm/layout/region-header";
 import type { HeaderWords } from "@pdpm/transport-mapped";

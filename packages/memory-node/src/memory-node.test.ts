@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checksum64 } from "@pdpm/layout/checksum";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
-import { createRegionFile, LeaseFiles, type MappedRegion } from "@pdpm/transport-mapped";
+import { createRegionFile, LeaseFiles, MappedRegion } from "@pdpm/transport-mapped";
 import { compareAndSwap, flush, read, write } from "@pdpm/verbs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { at, codeOf, Scene, sizeBytes } from "./contract-scene.ts";
@@ -95,6 +95,21 @@ test("a clean restart is the same incarnation: clients come back under their ids
   expect(connected.clientId).toBe(id);
   expect(connected.hello.incarnation).toBe(1);
   expect(onFenced).not.toHaveBeenCalled();
+});
+
+test("a clean close makes everything durable before it says so", async () => {
+  const node = await scene.start();
+  const order: string[] = [];
+  const { prototype } = MappedRegion;
+  const all = vi.spyOn(prototype, "flushAll").mockImplementation(async () => {
+    order.push("all");
+  });
+  const word = vi.spyOn(prototype, "flushHeaderWord").mockImplementation(async (name) => {
+    order.push(name);
+  });
+  scene.atEnd(() => [all, word].map((spy) => spy.mockRestore()));
+  await node.close();
+  expect(order).toEqual(["all", "inUseBoot"]);
 });
 
 test("any other start is a new incarnation, which refuses every id admitted before", async () => {

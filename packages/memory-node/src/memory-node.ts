@@ -84,8 +84,8 @@ export class MemoryNode implements MemoryService {
   /**
    * Opens or makes the region of `dir`, and serves it.
    *
-   * Rejects with PDPM_INVALID_ARGUMENT for an address that is not loopback; PDPM_IN_USE when another
-   * process serves `dir` (it is named) or the port is taken; PDPM_CORRUPT, PDPM_POISONED,
+   * Rejects with PDPM_INVALID_ARGUMENT for an address that is not loopback; PDPM_IN_USE when
+   * another process serves `dir` (it is named) or the port is taken; PDPM_CORRUPT, PDPM_POISONED,
    * PDPM_WRONG_STORE, PDPM_UNSUPPORTED and PDPM_NO_SPACE as the region says. Then nothing is held.
    */
   static async start(options: MemoryNodeOptions): Promise<MemoryNode> {
@@ -179,8 +179,8 @@ export class MemoryNode implements MemoryService {
   }
 
   /**
-   * Stops accepting, ends every connection, waits for what was running, makes everything durable and
-   * leaves a mark of that, so that the next start is no new incarnation.
+   * Stops accepting, ends every connection, waits for what was running, makes everything durable
+   * and leaves a mark of that, so that the next start is no new incarnation.
    * Rejects with PDPM_POISONED when that flush failed; everything is let go of even then.
    */
   close(): Promise<void> {

@@ -1,8 +1,8 @@
 // Keeps one client connected to one node: opens a link, and another one when it breaks.
 //
-// - One attempt at a time, each with a deadline, `prepare` included. A link that broke is replaced at
-//   once, unless it broke young again; after an attempt that failed the next one waits. Waits are
-//   bounded and jittered.
+// - One attempt at a time, each with a deadline, `prepare` included. A link that broke is replaced
+//   at once, unless it broke young again; after an attempt that failed the next one waits. Waits
+//   are bounded and jittered.
 // - `onDown` is called exactly once for every link that was up and every attempt that failed.
 // - Waiting for the next attempt does not keep the process alive.
 
@@ -73,7 +73,6 @@ export class Connector {
   /** From a first success on, broken links are replaced in the background. */
   keepTrying(): void {
     this.#isRetrying = true;
-    if (!this.isPromising) this.#retry(true);
   }
 
   /** Drops the link that is up; `connected` brings up another. */

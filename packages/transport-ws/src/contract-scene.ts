@@ -1,4 +1,5 @@
-// What this transport's tests stand on: servers and clients that end with their test, and small words.
+// What this transport's tests stand on: servers and clients that end with their test, and small
+// words.
 
 import { once } from "node:events";
 import { PdpmError } from "@pdpm/base";

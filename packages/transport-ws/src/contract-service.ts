@@ -1,5 +1,5 @@
-// What this transport's tests serve and measure time with: a service without a region file, a memory
-// whose flushes end when the test says so, and a clock that goes when the test says so.
+// What this transport's tests serve and measure time with: a service without a region file, a
+// memory whose flushes end when the test says so, and a clock that goes when the test says so.
 
 import { type Clock, PdpmError } from "@pdpm/base";
 import { frameProtocolVersion } from "@pdpm/layout/frame";

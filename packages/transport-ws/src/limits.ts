@@ -12,9 +12,10 @@ assert(Opcode.compareAndSwap === Verb.compareAndSwap, "opcodes are the verbs' nu
 assert(Opcode.flush === Verb.flush, "a frame's opcodes are the verbs' numbers");
 
 /**
- * Frames are filled up to this. Sockets are read in pieces of 64 KiB; a frame that spans more of them
- * is copied together first, into memory that the collector then has to chase: with 256 in flight,
- * frames of 256 KiB cost a reading client up to twice the CPU time per verb (3.9 against 2.0 us).
+ * Frames are filled up to this. Sockets are read in pieces of 64 KiB; a frame that spans more of
+ * them is copied together first, into memory that the collector then has to chase: with 256 in
+ * flight, frames of 256 KiB cost a reading client up to twice the CPU time per verb (3.9 against
+ * 2.0 us).
  */
 export const batchBytes: number = 64 * 1024;
 assert(batchBytes / replyHeaderBytes < partVerbsLimit, "a part's count must have room for a batch");

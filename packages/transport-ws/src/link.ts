@@ -1,5 +1,6 @@
 // One connection of a client to a memory node, from the first byte to the last. It carries frames
-// and control calls; what is in the frames, and connecting again, is for others (RoundWindow, WsNode).
+// and control calls; what is in the frames, and connecting again, is for others (RoundWindow,
+// WsNode).
 //
 // - `open` ends by its deadline, also when the node is stopped: the kernel accepts, nobody answers.
 // - Once it is gone it never comes back; every call that waits for an answer rejects.

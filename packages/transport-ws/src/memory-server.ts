@@ -52,7 +52,6 @@ export class MemoryServer {
     this.#keepAliveMs = options.keepAliveMs ?? 30_000;
     this.#http = createServer({
       maxHeaderSize: headerBytesMost,
-      headersTimeout: this.#handshakeTimeoutMs,
       requestTimeout: this.#handshakeTimeoutMs,
       connectionsCheckingInterval: this.#handshakeTimeoutMs,
     });

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { PdpmError } from "@pdpm/base";
 import {
   FrameKind,
+  failureTextBytesMost,
   frameHeaderBytes,
   putFrameHeader,
   putPartHeader,
@@ -245,4 +246,14 @@ test("a failure keeps its code, outcome and text across the wire", async () => {
   await node.admit();
   const [reply] = await node.post([at(0, flush(0, 8))]);
   expect(reply).toMatchObject({ code: "PDPM_POISONED", outcome: "unknown", text: "a flush!" });
+});
+
+test("a long text is cut to what a reply may carry", async () => {
+  const memory = new ArrayMemory(4096);
+  memory.read = () => {
+    throw new PdpmError("PDPM_CORRUPT", "x".repeat(1000));
+  };
+  const { node } = await pair(memory);
+  const [reply] = await node.post([at(0, read(0, 64))]);
+  expect(reply).toMatchObject({ code: "PDPM_CORRUPT", text: "x".repeat(failureTextBytesMost) });
 });

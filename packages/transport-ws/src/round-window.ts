@@ -1,8 +1,8 @@
 // The rounds of one client that wait or are on their way to one node.
 //
 // - Rounds posted in one turn of the event loop leave together, in frames of about `batchBytes`.
-// - At most `inFlightBytesMost` are in flight, counted as request plus the largest possible reply; what is
-//   behind it waits, in order. A round larger than the window goes in parts.
+// - At most `inFlightBytesMost` are in flight, counted as request plus the largest possible reply;
+//   what is behind it waits, in order. A round larger than the window goes in parts.
 // - A verb counts as sent from the moment its frame is given to the socket: when the link breaks,
 //   what was sent and not answered is "unknown", what was not sent is "not-applied".
 // - Replies of a round come in its verbs' order; rounds are answered in any order.
@@ -63,8 +63,8 @@ function windowCost(post: Post): number {
   return verbFrameBytes(opcode, bytes) + replyFrameBytesMost(opcode, bytes);
 }
 
-// A post that no frame can express goes as a flush of no bytes: the node refuses it in its place, so
-// that replies stay in order and nothing else has to know.
+// A post that no frame can express goes as a flush of no bytes: the node refuses it in its place,
+// so that replies stay in order and nothing else has to know.
 function isExpressible(post: Post): boolean {
   if (post.verb >= Verb.call || !Number.isInteger(post.bytes) || post.bytes < 0) return false;
   return post.bytes < 2 ** 32 && (post.verb !== Verb.write || post.bytes <= verbBytesMost);

@@ -1,8 +1,8 @@
 // One connection at a memory node: frames become verbs, replies become frames.
 //
 // - A frame is looked over as a whole first; a malformed one ends the connection, nothing applied.
-// - Verbs of a round are applied in order; rounds do not wait for each other. Only what stands behind
-//   a flush of its own round waits, with a copy of its own bytes.
+// - Verbs of a round are applied in order; rounds do not wait for each other. Only what stands
+//   behind a flush of its own round waits, with a copy of its own bytes.
 // - Once ended, nothing more is applied; `gone` settles when what was running has ended as well.
 // - What it holds and owes is bounded by `askedBytesMost`.
 

@@ -1,5 +1,6 @@
 // The client half as a whole: a node that goes, comes back, is another one, or fences the client.
 
+import { PdpmError } from "@pdpm/base";
 import { ArrayMemory, flush, type Replies, read, write } from "@pdpm/verbs";
 import { afterEach, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
@@ -125,6 +126,23 @@ test("another region under the same address is not written to, by no id", async 
   const replies = await node.post([at(0, write(0, Uint8Array.of(1)))]);
   expect(replies.map(codeOf)).toEqual(["PDPM_WRONG_STORE not-applied"]);
   await expect(node.admit()).rejects.toMatchObject({ code: "PDPM_WRONG_STORE" });
+});
+
+test("an attempt that ends without admission leaves no connection behind", async () => {
+  const backoff = { firstMs: 5, mostMs: 20 };
+  const { node, service, server, id } = await pair(new ArrayMemory(4096), { backoff });
+  let attempts = 0;
+  service.admit = async () => {
+    attempts += 1;
+    throw new PdpmError("PDPM_NO_SPACE", "for the test");
+  };
+  await service.connections.get(id)?.end("for the test");
+  await vi.waitFor(() => expect(attempts).toBeGreaterThan(3));
+  await vi.waitFor(() => expect(server.connections).toBeLessThan(2));
+  const replies = node.post([at(0, read(0, 8))]);
+  expect((await replies).map(codeOf)).toEqual(["PDPM_NO_SPACE not-applied"]);
+  await node.close();
+  await vi.waitFor(() => expect(server.connections).toBe(0));
 });
 
 test("another id takes another connection: rounds of the old one are given up", async () => {

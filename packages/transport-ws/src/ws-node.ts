@@ -2,8 +2,8 @@
 //
 // - Posts need an admitted client id. While there is none, or the node refuses it (fenced, or the
 //   node came back as a new incarnation), they reply PDPM_FENCED until `admit` gave another id.
-// - When the connection breaks it connects again by itself, with back-off, and asks for the same id.
-//   Posts wait for a connection attempt that is running; between attempts they fail at once.
+// - When the connection breaks it connects again by itself, with back-off, and asks for the same
+//   id. Posts wait for a connection attempt that is running; between attempts they fail at once.
 // - Nothing here is retried: what was sent and not answered is reported as "unknown".
 // - One connection carries one id for all its life: another id takes another connection, so that
 //   "nothing of the old id is running" stays a matter of connections alone.
@@ -87,8 +87,8 @@ export class WsNode implements NodeFabric {
 
   /**
    * Connects and says hello; verbs are possible after `admit`.
-   * Rejects with PDPM_INVALID_ARGUMENT for a bad URL, PDPM_UNAVAILABLE when the node does not answer
-   * in time, PDPM_UNSUPPORTED when it speaks another protocol.
+   * Rejects with PDPM_INVALID_ARGUMENT for a bad URL, PDPM_UNAVAILABLE when the node does not
+   * answer in time, PDPM_UNSUPPORTED when it speaks another protocol.
    */
   static async connect(options: WsNodeOptions): Promise<WsNode> {
     if (!/^ws:\/\/[^/?#@]+:\d+\/?$/.test(options.url) || !URL.canParse(options.url)) {
@@ -136,9 +136,9 @@ export class WsNode implements NodeFabric {
   }
 
   /**
-   * Asks for admission with `id`, or with an id that the node hands out and nobody had before; it is
-   * durable there before it is told. An id that was admitted here before is given up, with all of
-   * its rounds. Rejects with PDPM_FENCED when the node refuses the id for ever, PDPM_WRONG_STORE
+   * Asks for admission with `id`, or with an id that the node hands out and nobody had before; it
+   * is durable there before it is told. An id that was admitted here before is given up, with all
+   * of its rounds. Rejects with PDPM_FENCED when the node refuses the id for ever, PDPM_WRONG_STORE
    * when another region answers at this URL than at first.
    */
   admit(id?: number): Promise<number> {

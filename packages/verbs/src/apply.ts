@@ -1,5 +1,5 @@
-// Applies one-sided posts to a memory, in order. Every fabric and the memory node's server end here,
-// so bounds and alignment are checked in one place, before any byte moves.
+// Applies one-sided posts to a memory, in order. Every fabric and the memory node's server end
+// here, so bounds and alignment are checked in one place, before any byte moves.
 
 import { PdpmError, unreachable } from "@pdpm/base";
 import { invalidRange, type Memory } from "./memory.ts";
@@ -62,11 +62,7 @@ async function applyRest(
   return applyFrom(memory, posts, replies);
 }
 
-function applyFrom(
-  memory: Memory,
-  posts: Round,
-  replies: unknown[],
-): Replies | Promise<Replies> {
+function applyFrom(memory: Memory, posts: Round, replies: unknown[]): Replies | Promise<Replies> {
   while (replies.length < posts.length) {
     let reply: unknown;
     try {
@@ -81,8 +77,8 @@ function applyFrom(
 }
 
 /**
- * Applies `posts` (already placed: `post.offset`) in order; what stands behind a flush waits for it.
- * Ready at once when no flush has to wait. Never throws: failures are replies.
+ * Applies `posts` (already placed: `post.offset`) in order; what stands behind a flush waits for
+ * it. Ready at once when no flush has to wait. Never throws: failures are replies.
  */
 export function applyPosts(memory: Memory, posts: Round): Replies | Promise<Replies> {
   return applyFrom(memory, posts, []);

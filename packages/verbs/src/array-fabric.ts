@@ -1,5 +1,5 @@
-// A node fabric over memory in this process: every reply is ready at once. For tests, and the reference
-// that the other fabrics are compared with.
+// A node fabric over memory in this process: every reply is ready at once. For tests, and the
+// reference that the other fabrics are compared with.
 
 import { applyPosts } from "./apply.ts";
 import { ArrayMemory } from "./array-memory.ts";

@@ -1,5 +1,5 @@
-// Exact counts of what operations cost: round trips, verbs and bytes, by kind of operation. They are
-// counted where rounds are posted, so they cannot drift from what was really sent.
+// Exact counts of what operations cost: round trips, verbs and bytes, by kind of operation. They
+// are counted where rounds are posted, so they cannot drift from what was really sent.
 
 import { type Post, type Round, Verb } from "./round.ts";
 

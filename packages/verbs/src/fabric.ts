@@ -63,7 +63,11 @@ export class Router implements Fabric {
     for (let i = 0; i < round.length; i += 1) {
       const post = round[i] as Post;
       if (post.verb >= Verb.call) {
-        waits.push(this.#control(post).then((reply) => void (replies[i] = reply)));
+        waits.push(
+          this.#control(post).then((reply) => {
+            replies[i] = reply;
+          }),
+        );
       } else if (post.node < 0) {
         replies[i] = new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${post.address}`);
       } else {
@@ -75,7 +79,7 @@ export class Router implements Fabric {
     for (const [node, indexes] of places) {
       const part = indexes.map((i) => round[i] as Post);
       const settle = (found: Replies): void => {
-        indexes.forEach((at, i) => void (replies[at] = found[i]));
+        for (const [i, at] of indexes.entries()) replies[at] = found[i];
       };
       const found = (this.#nodes[node] as NodeFabric).post(part);
       if (found instanceof Promise) waits.push(found.then(settle));

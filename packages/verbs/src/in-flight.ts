@@ -1,5 +1,5 @@
-// The verbs of one round at one memory node, on their way: which of them may be applied next, and in
-// what pieces. This is the order that the contract promises (round.ts), and no more than that:
+// The verbs of one round at one memory node, on their way: which of them may be applied next, and
+// in what pieces. This is the order that the contract promises (round.ts), and no more than that:
 //
 //   - a write or a flush comes before anything behind it;
 //   - a CAS comes before a CAS, a read or a flush behind it, not before a write;
@@ -14,7 +14,9 @@ import { invalidRange, type Memory } from "./memory.ts";
 import { type Post, Verb } from "./round.ts";
 import { takeBuffer } from "./slab.ts";
 
-/** Rounds with more verbs than this apply several in one micro-step, in order: nobody waits for a scan. */
+/**
+ * Rounds with more verbs than this apply several in one micro-step, in order: nobody waits for a scan.
+ */
 const singlyMost = 8;
 /** A cut often falls this near to the start, where headers end and values begin. */
 const nearWords = 8;

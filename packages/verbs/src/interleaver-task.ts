@@ -9,7 +9,9 @@ import type { Protocol } from "./protocol.ts";
 import type { Round } from "./round.ts";
 
 /** The interleaver posts rounds itself. */
-const noFabric: Fabric = { post: (round) => unreachable(round as never, "posted past the interleaver") };
+const noFabric: Fabric = {
+  post: (round) => unreachable(round as never, "posted past the interleaver"),
+};
 
 /** One client as the fabric sees it: what it posts, and whether it still may. */
 export class SimulatedClient {

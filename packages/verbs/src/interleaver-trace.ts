@@ -1,5 +1,5 @@
-// The trace of an interleaved run, to be read by people: round by round, who posted what and what it
-// was answered. Only kept when asked for: run the failing seed again with tracing on.
+// The trace of an interleaved run, to be read by people: round by round, who posted what and what
+// it was answered. Only kept when asked for: run the failing seed again with tracing on.
 
 import { isPdpmError } from "@pdpm/base";
 import { type Address, addressText } from "@pdpm/layout/address";
@@ -8,7 +8,9 @@ import { type Post, Verb } from "./round.ts";
 
 /** How a trace is written. */
 export interface TraceOptions {
-  /** What a word at an address means, where one is swapped or read alone. @defaultValue hexadecimal */
+  /**
+   * What a word at an address means, where one is swapped or read alone. @defaultValue hexadecimal
+   */
   readonly wordText?: (address: Address, word: bigint) => string;
   /** Lines kept: the first of them are dropped. @defaultValue 20,000 */
   readonly linesMost?: number;

@@ -1,14 +1,15 @@
 // A seeded interleaver: runs protocols of several clients over shared memories, one micro-step at a
-// time, and lets the seed choose whose. Synchronous, and the same for the same seed. It is a fabric at
-// its most unkind within the contract of round.ts, and a runner with the rules of runner.ts.
+// time, and lets the seed choose whose. Synchronous, and the same for the same seed. It is a fabric
+// at its most unkind within the contract of round.ts, and a runner with the rules of runner.ts.
 //
 //   task    posts a round, is resumed with the replies; told of a deadline at a round boundary
 //   flight  the verbs of one round at one node (in-flight.ts), nodes and rounds in any order
 //   errand  a pause that ends at some later step, or a call that a handler answers at one
 //
-// A client that is killed is never resumed. What it had posted and is not yet applied goes on at any
-// later step, or never, until the client is fenced: then the rest is dropped at every node at once. A
-// client may also be fenced while it lives, and then learns so from its replies, or lose a connection.
+// A client that is killed is never resumed. What it had posted and is not yet applied goes on at
+// any later step, or never, until the client is fenced: then the rest is dropped at every node at
+// once. A client may also be fenced while it lives, and then learns so from its replies, or lose a
+// connection.
 //
 // Not for power failures: every write is durable at once, and a flush only takes its turn.
 
@@ -80,7 +81,9 @@ export class Interleaver {
     if (options.trace !== undefined) this.trace = new Trace(options.trace);
   }
 
-  /** Starts a protocol at some later step. `end` is called when it ends, never if its client dies. */
+  /**
+   * Starts a protocol at some later step. `end` is called when it ends, never if its client dies.
+   */
   spawn<T>(
     client: SimulatedClient,
     operation: Operation,
@@ -108,7 +111,9 @@ export class Interleaver {
     this.#disturbances.length = 0;
   }
 
-  /** Runs until every task of a living client has ended. @throws AssertionError at the step bound. */
+  /**
+   * Runs until every task of a living client has ended. @throws AssertionError at the step bound.
+   */
   run(): void {
     const last = this.steps + this.#stepsMost;
     while (this.#living > 0) {

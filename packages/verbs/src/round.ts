@@ -98,7 +98,9 @@ export function write(address: Address, data: Uint8Array): Post<void> {
   return new Post(Verb.write, address, data.length, data, 0n, 0n, "", undefined);
 }
 
-/** Replaces the aligned word at `address` if it equals `expectedWord`; the reply is what it found. */
+/**
+ * Replaces the aligned word at `address` if it equals `expectedWord`; the reply is what it found.
+ */
 export function compareAndSwap(
   address: Address,
   expectedWord: bigint,

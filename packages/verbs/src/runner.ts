@@ -1,11 +1,13 @@
-// Runs protocols over a fabric: posts a round, resumes the protocol with the replies, until it ends.
+// Runs protocols over a fabric: posts a round, resumes the protocol with the replies, until it
+// ends.
 //
 // - While every reply is ready at once, the whole operation runs synchronously: no microtask.
 // - A deadline or abort ends the caller's wait, not the protocol: at the next round boundary the
 //   protocol is told (the reason is thrown at its `yield`, in place of posting that round) and runs
 //   its clean-up rounds to the end. It is not told once a commit point may have taken effect: then
 //   it is only ever finished.
-// - The replies of the last round are always delivered first: a protocol never forgets a lock it won.
+// - The replies of the last round are always delivered first: a protocol never forgets a lock it
+//   won.
 
 import { type Clock, PdpmError } from "@pdpm/base";
 import { CounterTable } from "./counters.ts";

@@ -1,5 +1,6 @@
-// Where replies of reads live: small ones are carved from a shared slab, because a fresh ArrayBuffer
-// per reply costs three times the copy itself. A reply is never reused, so its owner may keep it.
+// Where replies of reads live: small ones are carved from a shared slab, because a fresh
+// ArrayBuffer per reply costs three times the copy itself. A reply is never reused, so its owner
+// may keep it.
 
 import { markAsUntransferable } from "node:worker_threads";
 

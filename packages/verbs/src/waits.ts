@@ -1,5 +1,6 @@
 // A caller's wait for something that goes on without it: ended by a deadline or an AbortSignal.
-// All waits of a client share one timer, because a timer per operation costs more than the operation.
+// All waits of a client share one timer, because a timer per operation costs more than the
+// operation.
 
 import { type Clock, PdpmError } from "@pdpm/base";
 import type { Limits } from "./operation.ts";

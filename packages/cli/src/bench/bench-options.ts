@@ -11,7 +11,9 @@ import { thetaDefault, type WorkloadName, workloads } from "./workload.ts";
 const valueBytesMost = 1024 * 1024;
 const secondsDefault = 5;
 
-/** Over mapped memory an operation is done when its call returns: more would wait for each other. */
+/**
+ * Over mapped memory an operation is done when its call returns: more would wait for each other.
+ */
 export function inFlightDefault(transport: string): number {
   return transport === "mapped" ? 1 : 16;
 }

@@ -1,5 +1,5 @@
-// The table that `compare` prints, row by row as they come, in at most 100 columns; and three sentences
-// computed from its rows.
+// The table that `compare` prints, row by row as they come, in at most 100 columns; and three
+// sentences computed from its rows.
 
 import { fixed, grouped, microseconds, percent } from "./numbers.ts";
 import { isClean, type Row } from "./row.ts";

@@ -1,7 +1,8 @@
 // Keeps a number of operations in flight until a source ends, time is up, or enough were done.
 //
-// - Over mapped memory nothing ever waits, and a loop of promises alone would starve the event loop:
-//   after some milliseconds every slot waits for its next turn, so timers and messages get theirs.
+// - Over mapped memory nothing ever waits, and a loop of promises alone would starve the event
+//   loop: after some milliseconds every slot waits for its next turn, so timers and messages get
+//   theirs.
 // - With a rate, operations begin at their own times, whatever the earlier ones do (open loop); one
 //   that had to wait for a free slot has a long intended time, and that is the point of it.
 

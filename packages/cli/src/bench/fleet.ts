@@ -1,5 +1,5 @@
-// The client processes of a bench: started together, asked for steps together, and each may die on its
-// own: the others go on, and the report names it.
+// The client processes of a bench: started together, asked for steps together, and each may die on
+// its own: the others go on, and the report names it.
 
 import { type ErrorCode, errorCodes, PdpmError } from "@pdpm/base";
 import { Child, exitText } from "../child.ts";

@@ -1,8 +1,8 @@
 // A client's own history, written while it runs, so that whoever kills it learns what it had begun.
 //
 // Invariant: an operation is posted only after the line that says it has begun was handed to the
-// kernel, which outlives this process. So an operation without such a line was never posted, and one
-// without a line for its end is unknown. Lines of one turn go in one write.
+// kernel, which outlives this process. So an operation without such a line was never posted, and
+// one without a line for its end is unknown. Lines of one turn go in one write.
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { hostNanoseconds } from "@pdpm/base";

@@ -1,5 +1,5 @@
-// What a client wrote last under each record, by the versions that the store gave: after the run the
-// clients' knowledge together says what every record must hold.
+// What a client wrote last under each record, by the versions that the store gave: after the run
+// the clients' knowledge together says what every record must hold.
 
 import type { LastWrite } from "./steps.ts";
 
@@ -19,7 +19,9 @@ export class LastWrites {
     return this.#sequence;
   }
 
-  /** A write was acknowledged. Acknowledgements may come out of order; versions say which is last. */
+  /**
+   * A write was acknowledged. Acknowledgements may come out of order; versions say which is last.
+   */
   written(recordNumber: number, version: number, sequence: number): void {
     const known = this.#records.get(recordNumber);
     if (known === undefined) {

@@ -2,8 +2,8 @@
 // reads, takes the times, and records what happened.
 //
 // What must hold:
-// - Service time is from the call of the store to its answer; making and verifying values and writing
-//   the history are outside of it.
+// - Service time is from the call of the store to its answer; making and verifying values and
+//   writing the history are outside of it.
 // - With a history, nothing is posted before its begin is written (history-log.ts).
 
 import { type Clock, isPdpmError, type PdpmError } from "@pdpm/base";

@@ -1,4 +1,5 @@
-// One result: a workload against a design over a transport. The same shape for `bench` and `compare`.
+// One result: a workload against a design over a transport. The same shape for `bench` and
+// `compare`.
 
 import type { BackendCounters, SpaceStats } from "@pdpm/kv";
 import type { NodeStats } from "@pdpm/transport-ws";
@@ -56,7 +57,9 @@ export interface Row extends RowSettings {
   readonly verbsByKind: { readonly posted: VerbTotals; readonly applied: VerbTotals | null };
   /** During the run. */
   readonly cpuSeconds: { readonly client: number; readonly memoryNode: number };
-  /** Bytes of the cells in use per entry: both copies, headers, and what a size class leaves over. */
+  /**
+   * Bytes of the cells in use per entry: both copies, headers, and what a size class leaves over.
+   */
   readonly bytesPerEntry: number;
   /** Bytes of all chunks per entry. */
   readonly allocatedBytesPerEntry: number;

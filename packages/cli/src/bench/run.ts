@@ -1,6 +1,6 @@
-// One row from beginning to end: clients open the store, load it or warm up, work, are measured, and
-// close. Verbs are counted from before the clients open until after they have closed, so that what
-// they posted and what the memory nodes applied is the same, housekeeping included.
+// One row from beginning to end: clients open the store, load it or warm up, work, are measured,
+// and close. Verbs are counted from before the clients open until after they have closed, so that
+// what they posted and what the memory nodes applied is the same, housekeeping included.
 
 import type { ClientOptions } from "pdpm";
 import { usageError } from "../failure.ts";

@@ -1,5 +1,5 @@
-// A target and its client processes, from their start to their end: what `bench` and `compare` have in
-// common. Whatever happens, an interrupt included, nothing of it stays behind.
+// A target and its client processes, from their start to their end: what `bench` and `compare` have
+// in common. Whatever happens, an interrupt included, nothing of it stays behind.
 
 import { join } from "node:path";
 import { hostNanoseconds } from "@pdpm/base";

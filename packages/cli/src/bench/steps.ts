@@ -1,5 +1,5 @@
-// What the bench and its client processes say to each other: one step at a time is asked of a client,
-// and it answers each. Plain data only; it crosses an IPC channel.
+// What the bench and its client processes say to each other: one step at a time is asked of a
+// client, and it answers each. Plain data only; it crosses an IPC channel.
 
 import type { BackendCounters, SpaceStats, Supports } from "@pdpm/kv";
 import type { ClientOptions } from "pdpm";
@@ -43,7 +43,9 @@ export interface WorkReport {
   readonly counters: BackendCounters;
 }
 
-/** A record's last acknowledged write; `sequence` null: one whose outcome is unknown may be newer. */
+/**
+ * A record's last acknowledged write; `sequence` null: one whose outcome is unknown may be newer.
+ */
 export interface LastWrite {
   readonly recordNumber: number;
   readonly version: number;

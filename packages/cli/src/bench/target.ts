@@ -1,5 +1,5 @@
-// What a bench runs against: a cluster of its own, a store at a URL, or a directory. A cluster of its
-// own lies in memory where there is room, and goes away with the bench.
+// What a bench runs against: a cluster of its own, a store at a URL, or a directory. A cluster of
+// its own lies in memory where there is room, and goes away with the bench.
 
 import type { NodeStats } from "@pdpm/transport-ws";
 import { LocalCluster, nodeStatsOf } from "../cluster.ts";

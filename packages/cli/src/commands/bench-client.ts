@@ -1,5 +1,5 @@
-// `pdpm bench-client`, started by a bench and by nothing else: does what its parent asks over the IPC
-// channel, and ends when the parent says so or is gone.
+// `pdpm bench-client`, started by a bench and by nothing else: does what its parent asks over the
+// IPC channel, and ends when the parent says so or is gone.
 
 import { isPdpmError, systemClock } from "@pdpm/base";
 import { BenchClient } from "../bench/bench-client.ts";

@@ -1,7 +1,7 @@
 // `pdpm bench`: a workload against a store, with real client processes. Without --dir and --url it
-// starts a cluster of its own and removes it afterwards. The exit code is 0 when everything that was
-// asked for was done: 1 when an operation failed or a client died, 6 when a value was damaged; the
-// result is printed all the same.
+// starts a cluster of its own and removes it afterwards. The exit code is 0 when everything that
+// was asked for was done: 1 when an operation failed or a client died, 6 when a value was damaged;
+// the result is printed all the same.
 
 import { closeSync, openSync } from "node:fs";
 import { benchSettings, defineBench } from "../bench/bench-options.ts";

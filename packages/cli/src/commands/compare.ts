@@ -1,6 +1,6 @@
-// `pdpm compare`: every design that exists, as a cluster of real processes of its own, over ws and then
-// mapped, on the same keys, seeds and values; a row each, a table, three sentences. Afterwards nothing
-// is left: no process, no file, also when it is interrupted.
+// `pdpm compare`: every design that exists, as a cluster of real processes of its own, over ws and
+// then mapped, on the same keys, seeds and values; a row each, a table, three sentences. Afterwards
+// nothing is left: no process, no file, also when it is interrupted.
 
 import { checkValueBytes, inFlightDefault, inFlightText } from "../bench/bench-options.ts";
 import { sentences, tableHead, tableRow } from "../bench/compare-table.ts";

@@ -1,5 +1,6 @@
-// `pdpm evict PID`: ends a process that holds up an embedded store (one that was stopped in the middle
-// of a write, say), by its pid and only if it has a lease there. The others then settle what it held.
+// `pdpm evict PID`: ends a process that holds up an embedded store (one that was stopped in the
+// middle of a write, say), by its pid and only if it has a lease there. The others then settle what
+// it held.
 
 import { evict } from "pdpm";
 import { usageError } from "../failure.ts";

@@ -1,4 +1,5 @@
-// `pdpm fsck DIR`: reads every byte of a store that nobody uses and says what is wrong with it. With
+// `pdpm fsck DIR`: reads every byte of a store that nobody uses and says what is wrong with it.
+// With
 // --repair --yes it mends that. 0: the store is sound (now); 6: it is not.
 
 import { fsck } from "pdpm";

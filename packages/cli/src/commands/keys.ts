@@ -1,5 +1,5 @@
-// `pdpm keys`: one key a line; with --json one JSON string a line, so that every key has one line and
-// a key that is not UTF-8 is told from text: {"base64": "..."}.
+// `pdpm keys`: one key a line; with --json one JSON string a line, so that every key has one line
+// and a key that is not UTF-8 is told from text: {"base64": "..."}.
 
 import { whole } from "../option-values.ts";
 import { isOutputWanted, writeData } from "../output.ts";

@@ -1,5 +1,5 @@
-// `pdpm up`: a local cluster of real memory-node processes, until it is told to stop. Prints the URL
-// of its store. Its nodes end with it, however it ends.
+// `pdpm up`: a local cluster of real memory-node processes, until it is told to stop. Prints the
+// URL of its store. Its nodes end with it, however it ends.
 
 import { LocalCluster } from "../cluster.ts";
 import { untilStopped } from "../interrupt.ts";
