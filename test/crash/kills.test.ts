@@ -23,7 +23,7 @@ const scene = new Scene();
 const clientsAtOnce = 4;
 
 /** How the clients of one test reach their store. */
-type Reach = Pick<Load, "directory" | "url" | "options">;
+type Reach = Pick<Load, "directory" | "url" | "options" | "scale">;
 
 /** The clients of one test and their records. */
 class Clients {
@@ -84,11 +84,15 @@ interface Toll {
   readonly survivors: readonly Ended[];
 }
 
-/** Kills `kills` processes one by one, each replaced by a new one, and stops the rest in good order. */
+/**
+ * Kills `kills` processes one by one, each replaced by a new one, and stops the rest in good order,
+ * `afterMs` after the last: by then they have met its locks and found it dead.
+ */
 async function killProcesses(
   clients: Clients,
   kills: number,
   pauseMs: () => number,
+  afterMs: number,
 ): Promise<Toll> {
   const running: { child: Child; record: string }[] = [];
   for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
@@ -101,7 +105,7 @@ async function killProcesses(
     cut.push(inFlight(readRecord(record)));
     running.push(await clients.start());
   }
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
   for (const { child } of running) child.tell("stop");
   const survivors: Ended[] = [];
   for (const { child } of running) {
@@ -134,15 +138,15 @@ function account(what: string, { survivors, ...toll }: Toll, audited: Audited): 
 
 test("20 processes killed on a durable embedded store: others go on, locks are recovered, all adds up", async () => {
   const clients = await Clients.of({ directory: await scene.directory("disk") });
-  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200);
+  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
   const recoveries = account("killed, on a disk", toll, await clients.check(20_000));
   expect(recoveries).toBeGreaterThan(0);
 });
 
 test("20 processes killed on an embedded store in memory: others go on, and all adds up", async () => {
   const directory = await scene.directory("memory");
-  const clients = await Clients.of({ directory, options: { durability: "process" } });
-  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200);
+  const clients = await Clients.of({ directory, scale: 20, options: { durability: "process" } });
+  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
   account("killed, in memory", toll, await clients.check(20_000));
 });
 
@@ -152,7 +156,7 @@ test("6 processes killed that reach two memory nodes over ws: locks are recovere
     hosts.push((await startNode(scene, await scene.directory("memory"))).host);
   }
   const clients = await Clients.of({ url: urlOf(...hosts), options: { transport: "ws" } });
-  const toll = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000);
+  const toll = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000, 4000);
   const recoveries = account("killed, over ws", toll, await clients.check(40_000));
   expect(recoveries).toBeGreaterThan(0);
 });
@@ -190,14 +194,14 @@ const hostScript = `
 
 test("10 worker threads terminated: the other threads go on, and all adds up", async () => {
   const clients = await Clients.of({ directory: await scene.directory("disk") });
-  const source = `(async () => {
+  const source = `
+    import { parentPort, workerData } from "node:worker_threads";
     ${loadScript}
-    const { parentPort, workerData } = require("node:worker_threads");
     const stopping = { now: false };
     parentPort.on("message", () => { stopping.now = true; });
     await hotLoad(workerData, (what) => parentPort.postMessage(what), stopping);
     parentPort.close();
-  })()`;
+  `;
   const loads = Array.from({ length: clientsAtOnce + 10 }, () => clients.next());
   const host = scene.start(hostScript, { given: { source, loads, atOnce: clientsAtOnce } });
   const said = await host.line<{ terminated: number[]; ended: Ended[] }>(60_000);

@@ -62,20 +62,27 @@ test("the same seed asks for the same records in the same order", async () => {
   expect(await keysOf("8")).not.toEqual(first);
 });
 
-for (const workload of ["a", "b", "c", "d", "f", "replay"]) {
-  for (const transport of ["ws", "mapped"]) {
-    test(`the history of workload ${workload} over ${transport} is linearizable`, async () => {
-      const history = join(await scene.directory("memory"), "history");
-      const words = ["--workload", workload, "--transport", transport, "--clients", "3"];
-      const row = await bench([...words, "--in-flight", "3", "--history", history]);
-      expect(row.errors).toBe(0);
-      const check = await pdpm(scene, ["check", history, "--json"]);
-      expect(check.code, check.stdout + check.stderr).toBe(0);
-      const { operations } = JSON.parse(check.stdout);
-      // The load is part of it.
-      expect(operations).toBeGreaterThanOrEqual(300 + row.operations);
-    });
-  }
+const histories = [
+  ["a", "ws"],
+  ["d", "ws"],
+  ["replay", "ws"],
+  ["a", "mapped"],
+  ["b", "mapped"],
+  ["f", "mapped"],
+] as const;
+
+for (const [workload, transport] of histories) {
+  test(`the history of workload ${workload} over ${transport} is linearizable`, async () => {
+    const history = join(await scene.directory("memory"), "history");
+    const words = ["--workload", workload, "--transport", transport, "--clients", "3"];
+    const row = await bench([...words, "--in-flight", "3", "--history", history]);
+    expect(row.errors).toBe(0);
+    const check = await pdpm(scene, ["check", history, "--json"]);
+    expect(check.code, check.stdout + check.stderr).toBe(0);
+    const { operations } = JSON.parse(check.stdout);
+    // The load is part of it.
+    expect(operations).toBeGreaterThanOrEqual(300 + row.operations);
+  });
 }
 
 test("a directory is benched without memory nodes, and keeps its records", async () => {

@@ -13,7 +13,6 @@ import { Findings, type HeldWord, type Problem } from "./findings.ts";
 import type { Context } from "./session.ts";
 
 export { countSpace } from "./audit-cells.ts";
-export type { HeldWord, Problem, ProblemKind } from "./findings.ts";
 
 /** What an audit found. */
 export interface AuditReport {

@@ -22,6 +22,7 @@ import {
   type Replies,
   Router,
   Runner,
+  Verb,
 } from "@pdpm/verbs";
 import { ArrayFabric } from "@pdpm/verbs/array-fabric";
 import { type AuditReport, auditStore } from "./audit.ts";
@@ -112,6 +113,29 @@ export class World {
       step = protocol.next((await replies) as Replies);
     }
     return !step.done;
+  }
+
+  /** Begins a repair and dies before its change number `changes`. False if it ended before. */
+  async dieRepairing(changes: number): Promise<boolean> {
+    for (const id of this.routers.keys()) this.dead.add(id);
+    const { session } = this.client();
+    const router = this.routers.get(session.clientId) as Router;
+    const operation = new Runner(router, systemClock).operation("repair");
+    const context = { session, operation };
+    const protocol = (function* (): Protocol<unknown> {
+      return yield* repairStore(context, yield* auditStore(context));
+    })();
+    let left = changes;
+    let step = protocol.next();
+    while (!step.done) {
+      const isChange = step.value.some(
+        ({ verb }) => verb === Verb.write || verb === Verb.compareAndSwap,
+      );
+      if (isChange && left === 0) return true;
+      if (isChange) left -= 1;
+      step = protocol.next(await router.post(step.value));
+    }
+    return false;
   }
 
   offsetOf(client: DirectBackend, address: Address): number {

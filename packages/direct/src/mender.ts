@@ -32,8 +32,6 @@ export class Mender {
   /** What was done, and what is lost, in sentences. */
   readonly repaired: string[] = [];
   readonly lost: string[] = [];
-  /** Home buckets whose chain this repair cut off at a damaged pointer. */
-  readonly cutOff: Set<Address> = new Set<Address>();
   /** The audit that the present pass goes by. */
   report: AuditReport;
   changes = 0;

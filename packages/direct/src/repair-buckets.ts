@@ -1,5 +1,5 @@
-// Repairs the words of buckets that are no entries: locks, intents, floors, the pointers of
-// overflow chains; and links overflow buckets again that a damaged pointer had cut off.
+// Repairs the words of buckets that are no entries: locks, intents, floors, and the pointers of
+// overflow chains, which are found again by what every overflow bucket says of its home.
 
 import {
   type Address,
@@ -9,7 +9,6 @@ import {
   bucketEntries,
   bucketFields,
   CellState,
-  chunkOf,
   decodeEntry,
   decodeState,
   type Entry,
@@ -115,26 +114,28 @@ function* mendNext(mender: Mender, { entry: at = 0, home = 0, text }: Problem): 
     mender.repaired.push(`${text}: found again`);
     return;
   }
-  yield* mender.set(at, 0n);
-  if (!candidates.includes(0n)) mender.cutOff.add(home);
-  mender.repaired.push(`${text}: cleared`);
+  const lost = candidates.includes(0n) ? undefined : yield* firstLost(mender, home);
+  yield* mender.set(at, lost === undefined ? 0n : entryWord(lost, bucketClass, 0, false));
+  mender.repaired.push(`${text}: ${lost === undefined ? "cleared" : "it leads on again"}`);
 }
 
-/** Links a bucket again whose chain was cut off in this repair; another one is nobody's. */
-export function* mendLostBucket(mender: Mender, { cell = 0, home, text }: Problem): Protocol<void> {
-  if (home === undefined || !mender.cutOff.has(home)) {
-    yield* mender.free(cell);
-    mender.repaired.push(`${text}: freed`);
-    return;
+/** Of the buckets of a chain that nothing leads to, one that no other of them leads to. */
+function* firstLost(mender: Mender, home: Address): Protocol<Address | undefined> {
+  const followers = new Set<Address>();
+  const heads: Address[] = [];
+  for (const { kind, cell, home: itsHome } of mender.report.problems) {
+    if (kind !== "lost-bucket" || itsHome !== home || cell === undefined) continue;
+    const next = decodeEntry(yield* mender.word(cell + bucketFields.next));
+    // Behind one whose own pointer is damaged there may be more: it comes first.
+    if (next === undefined) heads.unshift(cell);
+    else heads.push(cell);
+    if (next) followers.add(next.cell);
   }
-  // Only the first of those that hang together: the others follow it.
-  for (const other of mender.report.problems) {
-    if (other.kind !== "lost-bucket" || other.cell === undefined) continue;
-    if (decodeEntry(yield* mender.word(other.cell + bucketFields.next))?.cell === cell) return;
-  }
-  const { buckets } = yield* readStanding(mender, home);
-  if (chunkOf(home) !== 0 || buckets.includes(cell)) return;
-  const last = buckets[buckets.length - 1] as Address;
-  yield* mender.set(last + bucketFields.next, entryWord(cell, bucketClass, 0, false));
-  mender.repaired.push(`${text}: linked again`);
+  return heads.find((cell) => !followers.has(cell));
+}
+
+/** An overflow bucket that nothing leads to, and that no damaged pointer is missing: it is nobody's. */
+export function* mendLostBucket(mender: Mender, { cell = 0, text }: Problem): Protocol<void> {
+  yield* mender.free(cell);
+  mender.repaired.push(`${text}: freed`);
 }

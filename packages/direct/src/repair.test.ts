@@ -36,6 +36,26 @@ test("while somebody lives who holds something, nothing is repaired", async () =
   await expect(mend).rejects.toThrow(/PDPM_IN_USE: client 2 \(pid 1\) has the store open/);
 });
 
+test("a repair that dies, wherever, is only begun again", async () => {
+  const next = 24;
+  const near = world.neighbours(client, 35);
+  for (let changes = 0; ; changes += 2) {
+    ({ world, client } = await filled());
+    for (const name of near) await world.put(client, name, `value ${name}`);
+    const home = await placeOf("key-0");
+    world.ruin(client, home.home + next);
+    for (const name of ["key-3", "key-12"]) world.ruin(client, (await placeOf(name)).entry);
+    for (const name of ["key-4", "key-13"]) world.flip(client, (await placeOf(name)).slot + 58);
+    world.flip(client, (await placeOf("key-5")).slot + 2);
+    world.flip(client, (await placeOf("key-14")).home + 1);
+    await world.dieIn(world.client(), 20, "key-6", "value pending");
+    world.flip(client, client.session.geometry.tableWord(1));
+    if (!(await world.dieRepairing(changes))) break;
+    const { client: after } = await world.repair();
+    expect(await world.wrong(after), `dead after ${changes}`).toEqual(["key-13"]);
+  }
+});
+
 describe("a committed copy", () => {
   const places = { value: 8 + 40 + 8 + 2, key: 8 + 40 + 1, header: 8 + 17, checksum: 8 + 1 };
   for (const [what, offset] of Object.entries(places)) {

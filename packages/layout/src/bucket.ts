@@ -2,8 +2,8 @@
 //
 //   offset  home bucket                          overflow bucket
 //    0      lock word (state word)               state word of the cell
-//    8      intent: entry word of a move's       reserved, zero
-//           new slot, 0 when none is under way
+//    8      intent: entry word of a move's       number word: the address
+//           new slot, read during a move only    of its home bucket
 //   16      floor: number word, commit numbers   reserved, zero
 //           of this bucket's deleted keys are
 //           at most this

@@ -6,10 +6,16 @@ import { PdpmError, systemClock } from "@pdpm/base";
 import { MappedRegion } from "@pdpm/transport-mapped";
 import { WsNode, type WsNodeOptions } from "@pdpm/transport-ws";
 import type { Post } from "@pdpm/verbs";
+import { vi } from "vitest";
 import { MemoryNode, type MemoryNodeOptions } from "./memory-node.ts";
 
 /** Size of a region that a test's node makes. */
 export const sizeBytes: number = 64 * 1024;
+
+/** Waits until `check` throws no more: the machine may be busy. */
+export function soon<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 10_000 });
+}
 
 /** Places a post as the router would. */
 export function at<R>(offset: number, post: Post<R>): Post<R> {

@@ -7,7 +7,7 @@ import { headerWordOffset, labelPartOffset, regionHeaderBytes } from "@pdpm/layo
 import { LeaseFiles, MappedRegion } from "@pdpm/transport-mapped";
 import { compareAndSwap, flush, read, write } from "@pdpm/verbs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { at, codeOf, Scene, sizeBytes } from "./contract-scene.ts";
+import { at, codeOf, Scene, sizeBytes, soon } from "./contract-scene.ts";
 
 let scene: Scene;
 beforeEach(async () => {
@@ -55,7 +55,7 @@ test("a fenced id is refused at once and for ever; its rounds end, others go on"
   const victim = await scene.client(node, 5);
   const other = await scene.client(node, 6);
   await other.fence(5);
-  await vi.waitFor(() => expect(victim.clientId).toBeUndefined());
+  await soon(() => expect(victim.clientId).toBeUndefined());
   expect((await victim.post([at(8192, write(0, Uint8Array.of(1)))])).map(codeOf)).toEqual([
     "PDPM_FENCED not-applied",
   ]);
@@ -93,7 +93,7 @@ test("two connections never carry one id: the new one ends the old one", async (
   const onFenced = vi.fn();
   const old = await scene.connect(node, { onFenced });
   await old.admit(5);
-  const lost = vi.waitFor(() => expect(old.counters.connections).toBeGreaterThan(1));
+  const lost = soon(() => expect(old.counters.connections).toBeGreaterThan(1));
   const fresh = await scene.connect(node);
   await fresh.admit(5);
   // The old one comes back as well: of two that use one id, one connection is up at a time.

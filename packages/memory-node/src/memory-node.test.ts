@@ -7,7 +7,7 @@ import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header"
 import { createRegionFile, LeaseFiles, MappedRegion } from "@pdpm/transport-mapped";
 import { compareAndSwap, flush, read, write } from "@pdpm/verbs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { at, codeOf, Scene, sizeBytes } from "./contract-scene.ts";
+import { at, codeOf, Scene, sizeBytes, soon } from "./contract-scene.ts";
 import { MemoryNode } from "./memory-node.ts";
 
 let scene: Scene;
@@ -89,7 +89,7 @@ test("a clean restart is the same incarnation: clients come back under their ids
   await node.close();
   await scene.withRegion(({ header }) => expect(header.load("inUseBoot")).toBe(0n));
   await scene.start({ port });
-  await vi.waitFor(async () => {
+  await soon(async () => {
     expect(await connected.post([at(8192, read(0, 1))])).toEqual([Uint8Array.of(7)]);
   });
   expect(connected.clientId).toBe(id);

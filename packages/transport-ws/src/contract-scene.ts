@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { PdpmError } from "@pdpm/base";
 import { encodeControl, FrameKind, frameNumber, frameOperation } from "@pdpm/layout/frame";
 import { ArrayMemory, type Memory, type Post } from "@pdpm/verbs";
+import { vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { TestService } from "./contract-service.ts";
 import { type MemoryServer, type MemoryServerOptions, serveMemory } from "./memory-server.ts";
@@ -20,6 +21,11 @@ export function atEnd(end: () => unknown): void {
 /** Ends what the test began, the last first. For `afterEach`. */
 export async function endAll(): Promise<void> {
   for (const end of ends.splice(0).reverse()) await end();
+}
+
+/** Waits until `check` throws no more: the machine may be busy. */
+export function soon<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 10_000 });
 }
 
 /** Places a post as the router would. */

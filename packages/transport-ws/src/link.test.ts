@@ -4,9 +4,19 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { encodeControl, FrameKind, frameNumber } from "@pdpm/layout/frame";
 import { ArrayMemory, read } from "@pdpm/verbs";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { at, atEnd, codeOf, connect, endAll, fakeNode, pair, serve } from "./contract-scene.ts";
+import {
+  at,
+  atEnd,
+  codeOf,
+  connect,
+  endAll,
+  fakeNode,
+  pair,
+  serve,
+  soon,
+} from "./contract-scene.ts";
 import { TestClock } from "./contract-service.ts";
 import { callsMost } from "./limits.ts";
 import { WsNode } from "./ws-node.ts";
@@ -38,12 +48,12 @@ test("a call that is not answered in time is PDPM_TIMEOUT, and a late answer is 
   const node = await connect(url, { clock, callTimeoutMs: 500 });
   const stats = node.stats();
   const failed = expect(stats).rejects.toMatchObject({ code: "PDPM_TIMEOUT", outcome: "unknown" });
-  await vi.waitFor(() => expect(late.length).toBe(1));
+  await soon(() => expect(late.length).toBe(1));
   clock.advance(500);
   await failed;
   late[0]?.();
   const second = node.stats();
-  await vi.waitFor(() => expect(late.length).toBe(2));
+  await soon(() => expect(late.length).toBe(2));
   late[1]?.();
   expect(await second).toEqual({ pid: 1 });
 });
@@ -54,7 +64,7 @@ test("calls in flight are unknown when the connection breaks; too many at once a
   const node = await connect(url);
   const calls = Array.from({ length: callsMost + 1 }, () => node.stats().catch(codeOf));
   expect(await calls[callsMost]).toBe("PDPM_BUSY not-applied");
-  await vi.waitFor(() => expect(sockets.length).toBe(callsMost));
+  await soon(() => expect(sockets.length).toBe(callsMost));
   sockets[0]?.terminate();
   expect(new Set(await Promise.all(calls.slice(0, callsMost)))).toEqual(
     new Set(["PDPM_UNAVAILABLE unknown"]),

@@ -3,10 +3,10 @@
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import { ArrayMemory } from "@pdpm/verbs";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { admitted, flushes, RawClient, writes } from "./contract-client.ts";
-import { endAll, serve } from "./contract-scene.ts";
+import { endAll, serve, soon } from "./contract-scene.ts";
 import { SlowMemory, TestClock } from "./contract-service.ts";
 
 afterEach(endAll);
@@ -30,7 +30,7 @@ test("connections are counted, and one too many is refused", async () => {
   expect(String(error)).toMatch("503");
   one.socket.close();
   await one.closed;
-  await vi.waitFor(() => expect(server.connections).toBe(1));
+  await soon(() => expect(server.connections).toBe(1));
   await admitted(server.url);
 });
 
@@ -84,7 +84,7 @@ test("the server has closed when the flushes in flight have ended", async () => 
   const { server } = await serve(memory);
   const client = await admitted(server.url);
   client.send([1, [flushes(0, 8), writes(0, 8, 9)]]);
-  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  await soon(() => expect(memory.flushes).toBe(1));
   let isClosed = false;
   const closing = server.close().then(() => {
     isClosed = true;

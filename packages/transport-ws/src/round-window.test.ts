@@ -23,9 +23,9 @@ import {
   Verb,
   write,
 } from "@pdpm/verbs";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { at, atEnd, codeOf, connect, endAll, fakeNode, pair } from "./contract-scene.ts";
+import { at, atEnd, codeOf, connect, endAll, fakeNode, pair, soon } from "./contract-scene.ts";
 import { SlowMemory } from "./contract-service.ts";
 import type { FrameBuffer } from "./frame-buffer.ts";
 import { inFlightBytesMost } from "./limits.ts";
@@ -158,7 +158,7 @@ test("no more than the window is in flight; when the connection breaks, what was
   const data = new Uint8Array(2 ** 20);
   const partly = node.post(Array.from({ length: 20 }, () => at(0, write(0, data))));
   const behind = node.post([at(0, read(0, 8))]);
-  await vi.waitFor(() => expect(received()).toBeGreaterThan(7 * 2 ** 20));
+  await soon(() => expect(received()).toBeGreaterThan(7 * 2 ** 20));
   expect(received()).toBeLessThanOrEqual(inFlightBytesMost);
   sockets[0]?.terminate();
   const replies = (await partly).map(codeOf);
@@ -192,7 +192,7 @@ test("a node that answers nonsense is cut off with 1002, and its rounds are unkn
     await node.admit();
     const replies = await node.post([at(0, read(0, 8))]);
     expect(replies.map(codeOf), name).toEqual(["PDPM_UNAVAILABLE unknown"]);
-    await vi.waitFor(() => expect(closes[0], name).toMatch(/^1002 malformed frame: /));
+    await soon(() => expect(closes[0], name).toMatch(/^1002 malformed frame: /));
     await node.close();
   }
 });

@@ -9,7 +9,7 @@ import {
   verbHeaderBytes,
 } from "@pdpm/layout/frame";
 import { ArrayMemory } from "@pdpm/verbs";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import {
   admitted,
   flushes,
@@ -20,7 +20,7 @@ import {
   swaps,
   writes,
 } from "./contract-client.ts";
-import { endAll, serve } from "./contract-scene.ts";
+import { endAll, serve, soon } from "./contract-scene.ts";
 import { SlowMemory } from "./contract-service.ts";
 import { askedBytesMost, callsMost } from "./limits.ts";
 
@@ -185,12 +185,12 @@ test("a read does not wait for the flush of another round", async () => {
   const { server } = await serve(memory);
   const client = await admitted(server.url);
   client.send([1, [writes(0, 8, 5), flushes(0, 8), reads(0, 8)]], [2, [reads(0, 8)]]);
-  await vi.waitFor(() => expect(client.replies).toEqual(["1: done", "2: 5x8"]));
+  await soon(() => expect(client.replies).toEqual(["1: done", "2: 5x8"]));
   client.send([3, [writes(0, 8, 6)]]);
-  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("3: done"));
+  await soon(() => expect(client.replies.at(-1)).toBe("3: done"));
   memory.release();
   // The read behind the flush came after it: it saw the later write.
-  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("1: done 6x8"));
+  await soon(() => expect(client.replies.at(-1)).toBe("1: done 6x8"));
 });
 
 test("the rest of a round that comes in parts waits for a flush in an earlier part", async () => {
@@ -199,9 +199,9 @@ test("the rest of a round that comes in parts waits for a flush in an earlier pa
   const client = await admitted(server.url);
   client.send([1, [flushes(0, 8)], true]);
   client.send([1, [writes(0, 8, 9)], true], [1, [writes(8, 8, 9)]], [2, [reads(0, 8)]]);
-  await vi.waitFor(() => expect(client.replies).toEqual(["2: 0x8"]));
+  await soon(() => expect(client.replies).toEqual(["2: 0x8"]));
   memory.release();
-  await vi.waitFor(() => expect(client.replies.at(-1)).toBe("1: done done done"));
+  await soon(() => expect(client.replies.at(-1)).toBe("1: done done done"));
 });
 
 test("what stands behind a flush is dropped when the client is gone meanwhile", async () => {
@@ -210,10 +210,10 @@ test("what stands behind a flush is dropped when the client is gone meanwhile", 
   const client = await admitted(server.url, 5);
   client.send([1, [flushes(0, 8), writes(0, 8, 9)]], [2, [flushes(0, 8)], true]);
   client.send([2, [writes(8, 8, 9)]]);
-  await vi.waitFor(() => expect(memory.flushes).toBe(2));
+  await soon(() => expect(memory.flushes).toBe(2));
   const session = service.connections.get(5);
   client.socket.terminate();
-  await vi.waitFor(() => expect(session?.isEnded).toBe(true));
+  await soon(() => expect(session?.isEnded).toBe(true));
   memory.release();
   await session?.gone;
   expect(isZero(memory.inner)).toBe(true);
@@ -225,7 +225,7 @@ test("end settles only when the flushes in flight have ended, and nothing is app
   const { server, service } = await serve(memory);
   const client = await admitted(server.url, 5);
   client.send([1, [flushes(0, 8), writes(0, 8, 9)]]);
-  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  await soon(() => expect(memory.flushes).toBe(1));
   let isFenced = false;
   const fence = service.fence(5).then(() => {
     isFenced = true;
@@ -243,7 +243,7 @@ test("a client that lets too many calls wait is cut off", async () => {
   const { server } = await serve(memory);
   const victim = await admitted(server.url, 5);
   victim.send([1, [flushes(0, 8)]]);
-  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  await soon(() => expect(memory.flushes).toBe(1));
   const client = await admitted(server.url, 6);
   for (let call = 0; call <= callsMost; call += 1) {
     client.socket.send(encodeControl(FrameKind.call, "fence", 100 + call, { id: 5 }));
@@ -280,7 +280,7 @@ test("refused verbs name their reason, and their neighbours are applied", async 
     ],
   ]);
   const expected = ["1: done", ...Array(7).fill(refused), "1x8"].join(" ");
-  await vi.waitFor(() => expect(client.replies).toEqual([expected]));
+  await soon(() => expect(client.replies).toEqual([expected]));
   expect(service.applied.snapshot()).toMatchObject({ reads: 1, writes: 1, swaps: 0, flushes: 0 });
 });
 
@@ -292,5 +292,5 @@ test("more replies than a frame takes come in several frames, in order", async (
   client.send([1, half]);
   const count = (): number =>
     client.replies.reduce((sum, line) => sum + line.split(" ").length - 1, 0);
-  await vi.waitFor(() => expect(count()).toBe(70_000));
+  await soon(() => expect(count()).toBe(70_000));
 });

@@ -4,7 +4,17 @@ import { PdpmError } from "@pdpm/base";
 import { ArrayMemory, flush, type Replies, read, write } from "@pdpm/verbs";
 import { afterEach, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
-import { at, atEnd, codeOf, connect, endAll, fakeNode, pair, serve } from "./contract-scene.ts";
+import {
+  at,
+  atEnd,
+  codeOf,
+  connect,
+  endAll,
+  fakeNode,
+  pair,
+  serve,
+  soon,
+} from "./contract-scene.ts";
 import { SlowMemory, TestClock } from "./contract-service.ts";
 import { serveMemory } from "./memory-server.ts";
 
@@ -14,7 +24,7 @@ test("a verb that was answered keeps its reply when the connection breaks behind
   const memory = new SlowMemory(4096);
   const { node, service, id } = await pair(memory);
   const replies = node.post([at(0, write(0, new Uint8Array(8))), at(0, flush(0, 8))]);
-  await vi.waitFor(() => expect(service.applied.writes).toBe(1));
+  await soon(() => expect(service.applied.writes).toBe(1));
   // The reply to the write is on its way before the connection is ended.
   await node.stats();
   void service.connections.get(id)?.end("for the test");
@@ -44,7 +54,7 @@ test("while the node is down posts fail at once, and when it is back they work a
   const { node, service, server } = await pair(memory, { backoff: { firstMs: 5, mostMs: 20 } });
   const { port } = new URL(server.url);
   await server.close();
-  await vi.waitFor(async () => {
+  await soon(async () => {
     const replies: Replies | Promise<Replies> = node.post([at(0, read(0, 8))]);
     // Ready at once: no attempt is running.
     expect(replies).toBeInstanceOf(Array);
@@ -52,7 +62,7 @@ test("while the node is down posts fail at once, and when it is back they work a
   });
   const again = await serveMemory({ service, host: "127.0.0.1", port: Number(port) });
   atEnd(() => again.close());
-  await vi.waitFor(async () => {
+  await soon(async () => {
     expect((await node.post([at(0, read(0, 8))])).map(codeOf)).toEqual(["a value"]);
   });
 });
@@ -71,7 +81,7 @@ test("posts that wait for an attempt reply not-applied when it fails", async () 
   clock.advance(5000);
   isDeaf = true;
   const first = node.post([at(0, read(0, 8))]);
-  await vi.waitFor(() => expect(sockets.length).toBe(1));
+  await soon(() => expect(sockets.length).toBe(1));
   sockets[0]?.terminate();
   expect((await first).map(codeOf)).toEqual(["PDPM_UNAVAILABLE unknown"]);
   // The attempt that runs now is never answered.
@@ -95,7 +105,7 @@ test("a fenced client hears of it once, and comes back with a new id only", asyn
   const onFenced = vi.fn();
   const { node, service, id } = await pair(new ArrayMemory(4096), { onFenced });
   await service.fence(id);
-  await vi.waitFor(() => expect(onFenced).toHaveBeenCalledTimes(1));
+  await soon(() => expect(onFenced).toHaveBeenCalledTimes(1));
   expect(codeOf(onFenced.mock.calls[0]?.[0])).toBe("PDPM_FENCED not-applied");
   const posts = [at(0, read(0, 8)), at(0, read(0, 8))];
   expect((await node.post(posts)).map(codeOf)).toEqual(Array(2).fill("PDPM_FENCED not-applied"));
@@ -111,7 +121,7 @@ test("a new incarnation fences the client, whatever the node says of its id", as
   const { node, service, id } = await pair(new ArrayMemory(4096), { onFenced });
   service.incarnation = 2;
   await service.connections.get(id)?.end("for the test");
-  await vi.waitFor(() => expect(onFenced).toHaveBeenCalledTimes(1));
+  await soon(() => expect(onFenced).toHaveBeenCalledTimes(1));
   expect((await node.post([at(0, read(0, 8))])).map(codeOf)).toEqual(["PDPM_FENCED not-applied"]);
   expect(node.hello.incarnation).toBe(2);
   await node.admit();
@@ -122,7 +132,7 @@ test("another region under the same address is not written to, by no id", async 
   const { node, service, id } = await pair(new ArrayMemory(4096));
   service.regionId = "f".repeat(32);
   await service.connections.get(id)?.end("for the test");
-  await vi.waitFor(() => expect(node.clientId).toBeUndefined());
+  await soon(() => expect(node.clientId).toBeUndefined());
   const replies = await node.post([at(0, write(0, Uint8Array.of(1)))]);
   expect(replies.map(codeOf)).toEqual(["PDPM_WRONG_STORE not-applied"]);
   await expect(node.admit()).rejects.toMatchObject({ code: "PDPM_WRONG_STORE" });
@@ -137,23 +147,23 @@ test("an attempt that ends without admission leaves no connection behind", async
     throw new PdpmError("PDPM_NO_SPACE", "for the test");
   };
   await service.connections.get(id)?.end("for the test");
-  await vi.waitFor(() => expect(attempts).toBeGreaterThan(3));
-  await vi.waitFor(() => expect(server.connections).toBeLessThan(2));
+  await soon(() => expect(attempts).toBeGreaterThan(3));
+  await soon(() => expect(server.connections).toBeLessThan(2));
   const replies = node.post([at(0, read(0, 8))]);
   expect((await replies).map(codeOf)).toEqual(["PDPM_NO_SPACE not-applied"]);
   await node.close();
-  await vi.waitFor(() => expect(server.connections).toBe(0));
+  await soon(() => expect(server.connections).toBe(0));
 });
 
 test("another id takes another connection: rounds of the old one are given up", async () => {
   const memory = new SlowMemory(4096);
   const { node, service, id } = await pair(memory);
   const old = node.post([at(0, flush(0, 8))]);
-  await vi.waitFor(() => expect(memory.flushes).toBe(1));
+  await soon(() => expect(memory.flushes).toBe(1));
   const session = service.connections.get(id);
   expect(await node.admit(9)).toBe(9);
   expect((await old).map(codeOf)).toEqual(["PDPM_FENCED unknown"]);
-  await vi.waitFor(() => expect(session?.isEnded).toBe(true));
+  await soon(() => expect(session?.isEnded).toBe(true));
   expect((await node.post([at(0, read(0, 8))])).map(codeOf)).toEqual(["a value"]);
   memory.release();
 });
@@ -164,7 +174,7 @@ test("close does not wait for a node that does not say goodbye, and answers what
   const node = await connect(url, { clock });
   await node.admit();
   const sent = node.post([at(0, read(0, 8))]);
-  await vi.waitFor(() => expect(received()).toBeGreaterThan(0));
+  await soon(() => expect(received()).toBeGreaterThan(0));
   const unsent = node.post([at(0, read(0, 8))]);
   const closed = node.close();
   expect((await sent).map(codeOf)).toEqual(["PDPM_CLOSED unknown"]);
@@ -185,7 +195,7 @@ test("close ends an attempt that is running and one that is waiting", async () =
   const other = await pair(new ArrayMemory(4096), { clock });
   await other.server.close();
   // Refused at once: no attempt is running, the next one waits.
-  await vi.waitFor(() => expect(other.node.post([at(0, read(0, 8))])).toBeInstanceOf(Array));
+  await soon(() => expect(other.node.post([at(0, read(0, 8))])).toBeInstanceOf(Array));
   expect(clock.isAwaited).toBe(true);
   await other.node.close();
   expect(clock.isAwaited).toBe(false);

@@ -44,9 +44,17 @@ export function tableRow(row: Row): string {
 function line(cells: readonly string[]): string {
   const padded = cells.map((cell, at) => {
     const width = widths[at] ?? 0;
-    return at < leftCount ? cell.padEnd(width) : cell.padStart(width);
+    return at < leftCount ? cell.padEnd(width) : shortened(cell, width).padStart(width);
   });
   return padded.join(" ").trimEnd();
+}
+
+/** A number that is too wide for its column, in thousands or millions; --json has it in full. */
+function shortened(cell: string, width: number): string {
+  if (cell.length <= width) return cell;
+  const value = Number(cell.replaceAll(",", ""));
+  const inThousands = `${grouped(value / 1e3)}k`;
+  return inThousands.length <= width ? inThousands : `${grouped(value / 1e6)}M`;
 }
 
 /** What the table means, in three sentences; nothing in them is typed in. */

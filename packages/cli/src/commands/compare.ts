@@ -2,6 +2,7 @@
 // then mapped, on the same keys, seeds and values; a row each, a table, three sentences. Afterwards
 // nothing is left: no process, no file, also when it is interrupted.
 
+import type { Design } from "pdpm";
 import { checkValueBytes, inFlightDefault, inFlightText } from "../bench/bench-options.ts";
 import { sentences, tableHead, tableRow } from "../bench/compare-table.ts";
 import { environmentLine, environmentNow } from "../bench/environment.ts";
@@ -50,6 +51,19 @@ export const verb: Verb = {
 
 type Settings = Omit<RowSettings, "design" | "workload" | "transport" | "inFlight">;
 
+/** What all rows have in common. */
+interface Comparison {
+  readonly settings: Settings;
+  /** As it was asked for; otherwise the transport says. */
+  readonly inFlight: number | undefined;
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+  /** Called when the cluster of a design has begun to run. */
+  readonly begun: (medium: Medium | null) => Promise<void>;
+  /** Called with each row as it comes. */
+  readonly measured: (row: Row) => Promise<void>;
+}
+
 async function compare({ options }: Given, signal: AbortSignal): Promise<number> {
   const json = options["json"] === true;
   const settings: Settings = {
@@ -68,38 +82,53 @@ async function compare({ options }: Given, signal: AbortSignal): Promise<number>
   const rows: Row[] = [];
   const processes: ProcessCost[] = [];
   let medium: Medium | null = null;
-  for (const design of designsHere) {
-    const target = await ownTarget(
-      "compare",
-      bytesOfRecords(settings.records, settings.valueBytes),
-    );
-    if (medium === null && !json) await printHead(settings, target.medium);
-    medium = target.medium;
-    await withSession(target, { settings, signal, records: false }, async (session) => {
-      for (const transport of transports) {
-        for (const workload of workloadNames) {
-          const inFlight = (options["inFlight"] as number) ?? inFlightDefault(transport);
-          const row = await runRow(session.fleet, target, {
-            settings: { ...settings, workload, transport, inFlight },
-            seconds: options["seconds"] as number,
-            operations: undefined,
-            client: { design, transport, timeoutMs },
-            loads: rows.every((each) => each.design !== design),
-            touches: true,
-            verifies: true,
-            tell: (doing) => progress(`${design}, ${transport}, ${workload}: ${doing}`),
-          });
-          rows.push(row);
-          progress("");
-          if (!json) await writeLine(tableRow(row));
-        }
-      }
-      processes.push(...(await session.finish()));
-    });
-  }
+  const comparison: Comparison = {
+    settings,
+    inFlight: options["inFlight"] as number | undefined,
+    seconds: options["seconds"] as number,
+    signal,
+    begun: async (found) => {
+      if (medium === null && !json) await printHead(comparison, found);
+      medium = found;
+    },
+    measured: async (row) => {
+      rows.push(row);
+      progress("");
+      if (!json) await writeLine(tableRow(row));
+    },
+  };
+  for (const design of designsHere) processes.push(...(await measureDesign(design, comparison)));
   if (json) await writeJson({ rows, processes, environment, medium });
   else await printTail(rows);
   return rows.every(areVerbsEqual) ? exitCodeOf(rows) : exitCodes.failed;
+}
+
+/** Runs the rows of one design on a cluster of its own. @returns the processes that took part */
+async function measureDesign(design: Design, comparison: Comparison): Promise<ProcessCost[]> {
+  const { settings, seconds, signal, begun, measured } = comparison;
+  const target = await ownTarget("compare", bytesOfRecords(settings.records, settings.valueBytes));
+  return withSession(target, { settings, signal, records: false }, async (session) => {
+    await begun(target.medium);
+    let isLoaded = false;
+    for (const transport of transports) {
+      const inFlight = comparison.inFlight ?? inFlightDefault(transport);
+      for (const workload of workloadNames) {
+        const row = await runRow(session.fleet, target, {
+          settings: { ...settings, workload, transport, inFlight },
+          seconds,
+          operations: undefined,
+          client: { design, transport, timeoutMs },
+          loads: !isLoaded,
+          touches: true,
+          verifies: true,
+          tell: (doing) => progress(`${design}, ${transport}, ${workload}: ${doing}`),
+        });
+        isLoaded = true;
+        await measured(row);
+      }
+    }
+    return session.finish();
+  });
 }
 
 /** Over ws every verb passes a memory node, so both sides count the same. */
@@ -107,12 +136,13 @@ function areVerbsEqual({ transport, verbs, deadClients }: Row): boolean {
   return transport !== "ws" || deadClients.length > 0 || verbs.posted === verbs.applied;
 }
 
-async function printHead(settings: Settings, medium: Medium | null): Promise<void> {
+async function printHead({ settings, inFlight }: Comparison, medium: Medium | null): Promise<void> {
   const { records, valueBytes, clients, theta, seed } = settings;
+  const running = transports.map((over) => `${over} ${inFlight ?? inFlightDefault(over)}`);
   const lines = [
     `each design: 2 memory nodes${mediumText(medium)}, ${clients} client processes`,
-    `${records} records of ${valueBytes} bytes, zipfian ${theta}, seed ${seed}, in flight per ` +
-      `client: ws ${inFlightDefault("ws")}, mapped ${inFlightDefault("mapped")}`,
+    `${records} records of ${valueBytes} bytes, zipfian ${theta}, seed ${seed}; in flight per ` +
+      `client: ${running.join(", ")}`,
     "",
     ...tableHead,
   ];

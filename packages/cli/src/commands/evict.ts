@@ -19,9 +19,10 @@ export const verb: Verb = {
     const dir = options["dir"] as string;
     if (!/^[1-9]\d*$/.test(text)) throw usageError(`"${text}" is no process id`);
     const pid = whole(1)(text);
-    await evict(dir, pid);
-    if (options["json"] === true) await writeJson({ pid, evicted: true });
-    else await writeLine(`process ${pid} was ended`);
+    const { clients, reaped } = await evict(dir, pid);
+    if (options["json"] === true) await writeJson({ pid, clients, reaped });
+    else
+      await writeLine(`process ${pid} was ended; of its ${clients} clients ${reaped} are settled`);
     return exitCodes.ok;
   },
 };

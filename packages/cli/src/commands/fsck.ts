@@ -2,7 +2,7 @@
 // With
 // --repair --yes it mends that. 0: the store is sound (now); 6: it is not.
 
-import { fsck } from "pdpm";
+import { type FsckReport, fsck } from "pdpm";
 import { usageError } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
 import { exitCodes, type Verb } from "../verb.ts";
@@ -25,12 +25,22 @@ export const verb: Verb = {
     }
     const report = await fsck(dir, { repair });
     if (options["json"] === true) await writeJson(report);
-    else {
-      for (const problem of report.problems) await writeLine(problem);
-      const count = report.problems.length;
-      const verdict = count === 0 ? "sound" : `${count} problems${repair ? ", mended" : ""}`;
-      await writeLine(`${dir}: ${verdict}; ${report.keys} keys`);
-    }
-    return report.problems.length === 0 || repair ? exitCodes.ok : exitCodes.integrity;
+    else for (const line of linesOf(dir, report, repair)) await writeLine(line);
+    return report.remaining.length === 0 ? exitCodes.ok : exitCodes.integrity;
   },
 };
+
+function linesOf(dir: string, report: FsckReport, repair: boolean): string[] {
+  const { problems, repaired, lost, remaining, keys, space, heldByDead } = report;
+  const held = heldByDead === 0 || repair ? "" : `; ${heldByDead} places were held by dead clients`;
+  const count = (of: number, what: string): string => `${of} ${what}${of === 1 ? "" : "s"}`;
+  const mended = repair ? `, ${remaining.length} left after the repair` : "";
+  const verdict = problems.length === 0 ? "sound" : `${count(problems.length, "problem")}${mended}`;
+  return [
+    ...problems,
+    ...repaired.map((done) => `mended: ${done}`),
+    ...lost.map((key) => `lost: ${key}`),
+    ...(repair ? remaining.map((problem) => `left: ${problem}`) : []),
+    `${dir}: ${verdict}; ${count(keys, "key")} in ${count(space.chunks, "chunk")}${held}`,
+  ];
+}
