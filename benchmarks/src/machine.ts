@@ -1,5 +1,6 @@
 // The machine that numbers belong to, and where their files lie.
 
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism, cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
@@ -23,9 +24,15 @@ export async function inFolder<T>(
   const hasRoom = await freeBytes("/dev/shm").then((free) => free >= 2 * bytes);
   const parent = hasRoom ? "/dev/shm" : tmpdir();
   const path = await mkdtemp(join(parent, "pdpm-benchmark-"));
+  const onInterrupt = (): void => {
+    rmSync(path, { recursive: true, force: true });
+    process.kill(process.pid, "SIGINT");
+  };
+  process.once("SIGINT", onInterrupt);
   try {
     return await work(path, hasRoom ? "tmpfs" : `files in ${tmpdir()}`);
   } finally {
+    process.removeListener("SIGINT", onInterrupt);
     await rm(path, { recursive: true, force: true });
   }
 }

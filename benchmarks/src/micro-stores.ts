@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { connect, open, type Store } from "pdpm";
 import { timeoutMs } from "./bar-scale.ts";
 import { inFolder } from "./machine.ts";
-import { startNode } from "./node-process.ts";
+import { withNode } from "./node-process.ts";
 import { type Group, hundredAwaited, type Piece, together } from "./piece.ts";
 
 const keyCount = 10_000;
@@ -18,11 +18,11 @@ export const storePieces: Group = (measure) =>
     const embedded = await open(join(dir, "embedded"), { timeoutMs });
     await measureStore(embedded, `mapped (${where})`, measure);
     await embedded.close();
-    const node = await startNode(join(dir, "node"));
-    const remote = await connect(node.storeUrl, { transport: "ws", timeoutMs });
-    await measureStore(remote, "ws", measure);
-    await remote.close();
-    await node.stop();
+    await withNode(join(dir, "node"), async ({ storeUrl }) => {
+      const remote = await connect(storeUrl, { transport: "ws", timeoutMs });
+      await measureStore(remote, "ws", measure);
+      await remote.close();
+    });
   });
 
 async function measureStore(

@@ -10,13 +10,12 @@ import {
   applyPosts,
   compareAndSwap,
   flush,
-  type NodeFabric,
   type Post,
   read,
   write,
 } from "@pdpm/verbs";
 import { inFolder } from "./machine.ts";
-import { startNode } from "./node-process.ts";
+import { withNode } from "./node-process.ts";
 import { type Group, hundred, hundredAwaited, together } from "./piece.ts";
 
 const regionBytes = 2 ** 24;
@@ -36,17 +35,16 @@ export const verbPieces: Group = async (measure) => {
       await measure(hundred(`mapped (${where}): ${name}`, (nth) => void mapped.post(posts(nth))));
     }
     await mapped.close();
-    const node = await startNode(join(dir, "node"));
-    const ws = await WsNode.connect({ url: node.url });
-    await ws.admit();
-    await ws.extend(regionBytes);
-    const overWs: NodeFabric = ws;
-    for (const [name, posts] of rounds()) {
-      await measure(hundredAwaited(`ws: ${name}`, (nth) => overWs.post(posts(nth))));
-      await measure(together(`ws: ${name}`, 64, (nth) => overWs.post(posts(nth))));
-    }
-    await ws.close();
-    await node.stop();
+    await withNode(join(dir, "node"), async ({ url }) => {
+      const ws = await WsNode.connect({ url });
+      await ws.admit();
+      await ws.extend(regionBytes);
+      for (const [name, posts] of rounds()) {
+        await measure(hundredAwaited(`ws: ${name}`, (nth) => ws.post(posts(nth))));
+        await measure(together(`ws: ${name}`, 64, (nth) => ws.post(posts(nth))));
+      }
+      await ws.close();
+    });
   });
 };
 

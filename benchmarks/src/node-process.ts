@@ -14,22 +14,22 @@ export interface NodeProcess {
   readonly url: string;
   /** Of the store on this node alone. */
   readonly storeUrl: string;
-  stop(): Promise<void>;
 }
 
-/** Starts one over `dir`. It ends with this process at the latest. */
-export async function startNode(dir: string): Promise<NodeProcess> {
+/** Lends one over `dir` to `work`. It ends with this process at the latest. */
+export async function withNode<T>(
+  dir: string,
+  work: (node: NodeProcess) => Promise<T>,
+): Promise<T> {
   const child: ChildProcess = fork(self, [dir]);
-  const [url] = (await Promise.race([once(child, "message"), failure(child)])) as [string];
-  return {
-    url,
-    storeUrl: `${url.replace("ws:", "pdpm:")}?design=direct`,
-    stop: async () => {
-      const ended = once(child, "exit");
-      child.disconnect();
-      await ended;
-    },
-  };
+  const ended = once(child, "exit");
+  try {
+    const [url] = (await Promise.race([once(child, "message"), failure(child)])) as [string];
+    return await work({ url, storeUrl: `${url.replace("ws:", "pdpm:")}?design=direct` });
+  } finally {
+    if (child.connected) child.disconnect();
+    await ended;
+  }
 }
 
 async function failure(child: ChildProcess): Promise<never> {

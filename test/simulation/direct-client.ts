@@ -165,9 +165,13 @@ export class Client {
     for (const address of doubts) {
       if (identity.settling.has(address)) continue;
       identity.settling.add(address);
-      this.#spawn("settle", (context) => settle(context, address, clientId), () => {
-        identity.settling.delete(address);
-      });
+      this.#spawn(
+        "settle",
+        (context) => settle(context, address, clientId),
+        () => {
+          identity.settling.delete(address);
+        },
+      );
       return;
     }
   }
@@ -177,7 +181,11 @@ export class Client {
     const { reaping } = this.identity;
     if (this.isDead || reaping.has(id)) return;
     reaping.add(id);
-    this.#spawn("reap", (context) => reap(context, id), () => reaping.delete(id));
+    this.#spawn(
+      "reap",
+      (context) => reap(context, id),
+      () => reaping.delete(id),
+    );
   }
 
   #start(): void {
@@ -242,7 +250,10 @@ export class Client {
     if (isPut) {
       this.#sequence += 1;
       identity = `${this.number}:${this.#sequence}`;
-      value = valueOf(identity, plan.valueSizes[this.#prng.below(plan.valueSizes.length)] as number);
+      value = valueOf(
+        identity,
+        plan.valueSizes[this.#prng.below(plan.valueSizes.length)] as number,
+      );
     }
     const ifVersion = isConditional ? this.#guess(key) : undefined;
     const op = !isPut ? "delete" : isConditional ? "cas" : "put";
@@ -287,11 +298,20 @@ export class Client {
     const kind = next[0]?.request.value === undefined ? "delete" : "put";
     const { identity } = this;
     const operation = identity.simulated.operation(kind);
-    const batch = new WriteBatch(operation, next.map(({ request }) => request));
+    const batch = new WriteBatch(
+      operation,
+      next.map(({ request }) => request),
+    );
     const protocol = writeKey(identity.context(operation), key, batch);
-    this.#world.interleaver.spawn(identity.simulated, operation, `${kind} ${key}`, protocol, (ended) => {
-      this.#endBatch(key, batch, next, ended);
-    });
+    this.#world.interleaver.spawn(
+      identity.simulated,
+      operation,
+      `${kind} ${key}`,
+      protocol,
+      (ended) => {
+        this.#endBatch(key, batch, next, ended);
+      },
+    );
   }
 
   #endBatch(key: Key, batch: WriteBatch, writes: QueuedWrite[], ended: Ended<void>): void {
@@ -379,12 +399,16 @@ export class Client {
     this.#isRenewing = true;
     const old = this.identity.session.clientId;
     this.identity = this.#world.newIdentity();
-    this.#spawn("open", (context) => join(context, this.identity), (ended) => {
-      if ("error" in ended) this.#world.excuse(ended.error as PdpmError);
-      this.#isRenewing = false;
-      this.reap(old);
-      this.go();
-    });
+    this.#spawn(
+      "open",
+      (context) => join(context, this.identity),
+      (ended) => {
+        if ("error" in ended) this.#world.excuse(ended.error as PdpmError);
+        this.#isRenewing = false;
+        this.reap(old);
+        this.go();
+      },
+    );
   }
 
   #spawn<T>(

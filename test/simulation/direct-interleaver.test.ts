@@ -16,12 +16,17 @@ test("run", () => {
       failed += 1;
       if (count === 1) console.log(world.interleaver.trace?.lines.join("\n"));
       if (count === 1) console.log(error);
-      const text = String((error as Error).message).split("\n")[0]!.replace(/\d+/g, "N").slice(0, 150);
+      const text = String((error as Error).message)
+        .split("\n")[0]!
+        .replace(/\d+/g, "N")
+        .slice(0, 150);
       kinds.set(text, [...(kinds.get(text) ?? []), seed]);
     }
     steps += world.interleaver.steps;
   }
   const ms = performance.now() - t;
   for (const [k, v] of kinds) console.log(v.length, k, v.slice(0, 6).join(" "));
-  console.log(`${count} seeds ${failed} failed, ${(ms / count).toFixed(1)} ms per seed, ${steps / count} steps, ${((steps / ms) * 1000).toFixed(0)} steps/s`);
+  console.log(
+    `${count} seeds ${failed} failed, ${(ms / count).toFixed(1)} ms per seed, ${steps / count} steps, ${((steps / ms) * 1000).toFixed(0)} steps/s`,
+  );
 });

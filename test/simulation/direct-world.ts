@@ -152,16 +152,13 @@ export class World {
     if (judged === undefined) return { alive: false, who };
     // A death is not noticed at once.
     const isNoticed = judged.isKilled && (this.#isOver || this.prng.chance(0.5));
-    const isSuspected = !this.#isOver && judged !== asker && this.prng.chance(this.plan.suspectChance);
+    const isSuspected =
+      !this.#isOver && judged !== asker && this.prng.chance(this.plan.suspectChance);
     if (isNoticed || isSuspected) this.interleaver.fence(judged);
     return { alive: !judged.isFenced, who };
   }
 
-  #alone<T>(
-    identity: Identity,
-    kind: string,
-    protocol: (context: Context) => Protocol<T>,
-  ): T {
+  #alone<T>(identity: Identity, kind: string, protocol: (context: Context) => Protocol<T>): T {
     const operation: Operation = identity.simulated.operation(kind);
     const body = protocol(identity.context(operation));
     return this.interleaver.alone(identity.simulated, operation, body);
@@ -231,7 +228,10 @@ export class World {
       const isFiller = plan.fillers.includes(key);
       if (isFiller) {
         history.entries.pop();
-        assert(found !== undefined && identityOf(found.value) === "filler", `filler ${key} is lost`);
+        assert(
+          found !== undefined && identityOf(found.value) === "filler",
+          `filler ${key} is lost`,
+        );
         continue;
       }
       entry.value = found === undefined ? null : identityOf(found.value);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import type { ClientOptions } from "pdpm";
 import { type Child, type Scene, within } from "./processes.ts";
 
-/** A child that has the store open `count` times, and can be made to stop in the middle of an update. */
+/** A child that has the store open `count` times, and can be made to stop inside an update. */
 export async function victim(
   scene: Scene,
   directory: string,

@@ -96,6 +96,14 @@ export class Child {
     this.#process.on("message", then);
   }
 
+  /** Waits for its own end, and helps after a while. */
+  async leave(): Promise<Exit> {
+    const cancel = systemClock.after(graceMs, () => void this.stop()); // Never rejects.
+    const exit = await this.exited;
+    cancel();
+    return exit;
+  }
+
   /** Ends it: a polite word, and after a while an end. Settles when it is gone. */
   async stop(): Promise<Exit> {
     if (this.#exit !== undefined) return this.#exit;

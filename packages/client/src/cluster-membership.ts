@@ -35,7 +35,7 @@ export class ClusterMembership implements Membership {
     };
     try {
       for (const node of this.#nodes) {
-        const lease = node.leases?.take(clientId);
+        const lease = await node.takeLease(this.#clock, clientId);
         if (lease !== undefined) leases.push(lease);
       }
     } catch (error) {

@@ -6,9 +6,10 @@ import { dirname } from "node:path";
 import type { Clock } from "@pdpm/base";
 import { PdpmError } from "@pdpm/base";
 import { decodeStoreWord, type StoreLabel } from "@pdpm/layout/region-header";
-import { bootId, LeaseFiles, MappedFabric, MappedRegion } from "@pdpm/transport-mapped";
+import { bootId, type Lease, LeaseFiles, MappedFabric, MappedRegion } from "@pdpm/transport-mapped";
 import { type NodeHello, WsNode } from "@pdpm/transport-ws";
 import type { NodeFabric } from "@pdpm/verbs";
+import { beginUse } from "./in-use-mark.ts";
 import type { FoundLabel } from "./label-nodes.ts";
 import type { Transport } from "./options.ts";
 import type { ServerAddress } from "./url.ts";
@@ -73,6 +74,15 @@ export class ClusterNode {
   /** Its directory's lease files, if it is mapped. */
   get leases(): LeaseFiles | undefined {
     return this.#mapped?.leases;
+  }
+
+  /** Shows at this node that client `id` lives, if the node is mapped. */
+  async takeLease(clock: Clock, id: number): Promise<Lease | undefined> {
+    const mapped = this.#mapped;
+    if (mapped === undefined) return undefined;
+    const { region } = mapped.fabric;
+    const directory = dirname(region.file.path);
+    return beginUse(clock, directory, region, async () => mapped.leases.take(id));
   }
 
   /**

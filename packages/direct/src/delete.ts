@@ -109,7 +109,8 @@ function* dropEmptyTail(
   const { session } = context;
   const last = chain.addresses.length - 1;
   const cell = chain.addresses[last] as Address;
-  if (last === 0 || cleared < cell || cleared >= cell + 256) return;
+  // A damaged word may hide buckets behind it: then nothing of the chain is given back.
+  if (chain.damaged || last === 0 || cleared < cell || cleared >= cell + 256) return;
   const image = chain.images[last];
   let used = 0;
   for (let i = 0; i < bucketEntries; i += 1) if (image?.entryWord(i) !== 0n) used += 1;

@@ -1,6 +1,7 @@
 // Takes back what a dead client held: the table lock, bucket locks, cells. The lease record is
 // freed last, so that a reaper's own death only means that another one starts over.
 
+import { isPdpmError, type PdpmError } from "@pdpm/base";
 import { type Address, bucketFields, chunkOf, decodeState, rootWords, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { lockBucket } from "./bucket-lock.ts";
@@ -33,7 +34,17 @@ export function* takeBackHolds(context: Context, owner: number): Protocol<void> 
       yield* release(context, [yield* lockTable(context)]);
     }
     const held = yield* heldBy(context, owner);
-    for (const address of held) yield* settle(context, address, owner);
+    let damage: PdpmError | undefined;
+    for (const address of held) {
+      try {
+        yield* settle(context, address, owner);
+      } catch (error) {
+        // Damage in one place keeps nothing else from being taken back.
+        if (!isPdpmError(error) || error.code !== "PDPM_CORRUPT") throw error;
+        damage ??= error;
+      }
+    }
+    if (damage !== undefined) throw damage;
     if (held.length === 0) return;
     yield* patience.wait(`what client ${owner} held is being taken back`);
   }

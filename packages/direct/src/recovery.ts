@@ -154,11 +154,14 @@ function* underBucket(
   chain: BucketChain,
 ): Protocol<boolean> {
   const { session } = context;
+  const entry = [...chain.entries()].find(({ cell }) => cell === slot);
+  const isNamed = entry !== undefined || chain.addresses.includes(slot);
+  // What no intact word names may be named by a damaged one: it is not nobody's then.
+  if (!isNamed && chain.damaged) throw corrupt(`bucket ${chain.home} is damaged`);
   if (sizeClass === bucketClass) {
-    yield* letStand(context, slot, word, chain.addresses.includes(slot));
+    yield* letStand(context, slot, word, isNamed);
     return true;
   }
-  const entry = [...chain.entries()].find(({ cell }) => cell === slot);
   if (entry === undefined) {
     yield* free(context, slot, word);
     return true;

@@ -134,7 +134,7 @@ function* firstLost(mender: Mender, home: Address): Protocol<Address | undefined
   return heads.find((cell) => !followers.has(cell));
 }
 
-/** An overflow bucket that nothing leads to, and that no damaged pointer is missing: it is nobody's. */
+/** An overflow bucket that nothing leads to, and that no damaged pointer misses: it is nobody's. */
 export function* mendLostBucket(mender: Mender, { cell = 0, text }: Problem): Protocol<void> {
   yield* mender.free(cell);
   mender.repaired.push(`${text}: freed`);

@@ -68,7 +68,7 @@ const afterHolds: readonly ProblemKind[] = ["copy", "not-live", "misnamed", "unn
  */
 export function* repairStore(context: Context, report: AuditReport): Protocol<RepairReport> {
   const mender = new Mender(context, report);
-  for (const owner of report.heldBy.keys()) yield* refuseLiving(context, owner);
+  yield* refuseLiving(context, report);
   // Another client than this one may have made the audit.
   if (!report.problems.some(({ kind }) => kind === "root-word" || kind === "table-word")) {
     yield* context.session.table.load();
@@ -79,14 +79,22 @@ export function* repairStore(context: Context, report: AuditReport): Protocol<Re
     if (mender.changes === changes) break;
     mender.report = yield* auditStore(context);
   }
-  if (mender.report.held.size === 0) yield* freeLeases(mender);
+  const isDone = mender.report.held.size === 0 && mender.report.problems.length === 0;
+  if (isDone) yield* freeLeases(mender);
   return { repaired: mender.repaired, lost: mender.lost };
 }
 
-function* refuseLiving(context: Context, owner: number): Protocol<void> {
-  if (owner === context.session.clientId) return;
-  const { alive, who } = yield* judge(context, owner);
-  if (alive) throw new PdpmError("PDPM_IN_USE", `client ${owner} (${who}) has the store open`);
+function* refuseLiving(context: Context, report: AuditReport): Protocol<void> {
+  const ids = new Set(report.heldBy.keys());
+  // With a damaged record among them they cannot be read.
+  if (!report.problems.some(({ kind }) => kind === "lease-record")) {
+    for (const { clientId } of yield* readLeases(context.session)) ids.add(clientId);
+  }
+  ids.delete(context.session.clientId);
+  for (const id of ids) {
+    const { alive, who } = yield* judge(context, id);
+    if (alive) throw new PdpmError("PDPM_IN_USE", `client ${id} (${who}) has the store open`);
+  }
 }
 
 /** One kind of problem, or what the dead held. */

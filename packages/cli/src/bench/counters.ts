@@ -5,9 +5,6 @@ import type { BackendCounters } from "@pdpm/kv";
 /** Counts of one kind of operation, by name. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** What a store's clients counted, as plain numbers. */
-export interface PlainCounters extends BackendCounters {}
-
 /** The kinds of operation that a workload asks for; all others are the client's housekeeping. */
 const asked: ReadonlySet<string> = new Set(["get", "put", "delete"]);
 

@@ -102,7 +102,8 @@ export class Fleet {
   /** Lets every client end by itself. @returns what each of them was, and its CPU time */
   async end(): Promise<ProcessCost[]> {
     const replies = await this.all("end", () => null);
-    await this.stop();
+    this.#isEnding = true;
+    await Promise.all(this.#members.map(({ child }) => child.leave()));
     return this.#members.map(({ child }, index) => {
       const cpuSeconds = replies[index]?.cpuSeconds ?? null;
       return { role: "client", pid: child.pid, cpuSeconds };
