@@ -1,8 +1,9 @@
-// A load of many operations on few keys for clients that are killed in the middle of it, and what their
-// records and the store's audit say afterwards. Clients are processes or worker threads.
+// A load of many operations on few keys for clients that are killed in the middle of it, and what
+// their records and the store's audit say afterwards. Clients are processes or worker threads.
 //
-// What must hold: a client writes down that an operation begins before it calls the store, and how it
-// ended after; each is one write(2) to a file that outlives the client. What has no end is "unknown".
+// What must hold: a client writes down that an operation begins before it calls the store, and how
+// it ended after; each is one write(2) to a file that outlives the client. What has no end is
+// "unknown".
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -192,8 +193,9 @@ export const processScript = `${loadScript}
 `;
 
 /**
- * A process that comes when the others are gone: waits, at most \`given.waitMs\`, until its housekeeping
- * has taken back everything; audits; then works on every key once more, for the record.
+ * A process that comes when the others are gone: waits, at most \`given.waitMs\`, until its
+ * housekeeping has taken back everything; audits; then works on every key once more, for the
+ * record.
  */
 export const auditScript = `${loadScript}
   const client = await openClient(given);

@@ -1,6 +1,6 @@
 // Clients that are killed in the middle of their work, processes by SIGKILL and worker threads by
-// terminate(): the others go on, what the dead held is taken back, nothing that was acknowledged is lost,
-// and in the end every cell is accounted for.
+// terminate(): the others go on, what the dead held is taken back, nothing that was acknowledged is
+// lost, and in the end every cell is accounted for.
 
 import { join } from "node:path";
 import { hostNanoseconds } from "@pdpm/base";

@@ -1,6 +1,6 @@
 // Damaged bytes in real files: a get returns the right value or says PDPM_CORRUPT and the key, over
-// mapped memory and over ws, with the store closed or open elsewhere meanwhile; fsck finds the damage
-// and mends it; and it refuses what it must not touch.
+// mapped memory and over ws, with the store closed or open elsewhere meanwhile; fsck finds the
+// damage and mends it; and it refuses what it must not touch.
 
 import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";

@@ -99,9 +99,9 @@ test("a store that is full says so, serves on, and takes values of another size 
   await store.put("small again", contentOf(1, small));
   expect(await store.delete("small again")).toBe(true);
   await deleteAll(store, "small", smallCount - 1);
-  const cutBefore = store.counters().events.chunksCut as number;
+  const cutBefore = store.counters().events["chunksCut"] as number;
   const largeCount = await fill(store, "large", large);
-  const cut = (store.counters().events.chunksCut as number) - cutBefore;
+  const cut = (store.counters().events["chunksCut"] as number) - cutBefore;
   console.log(
     `64 MiB took ${smallCount} of 8 KiB, then ${largeCount} of 100 KiB: ${cut} chunks cut`,
   );
@@ -114,8 +114,8 @@ test("a store that is full says so, serves on, and takes values of another size 
   expect(await other.end()).toEqual({ code: 0, signal: null });
 });
 
-// SlotPool.starved remembers that a class once got no chunk, and nothing but a new chunk ends that: while
-// larger cells are free, values go there one by one, and no empty chunk is cut anew for them.
+// SlotPool.starved remembers that a class once got no chunk, and nothing but a new chunk ends that:
+// while larger cells are free, values go there one by one, and no empty chunk is cut anew for them.
 test.fails("a client that saw the store full cuts chunks anew when small values follow large ones", async () => {
   const store = await opened(await scene.directory("memory"), 32 * MIB);
   const smallCount = await fill(store, "small", 8 * 1024);

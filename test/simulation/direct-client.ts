@@ -6,25 +6,18 @@ import {
   acknowledge,
   bucketsPerPage,
   type Context,
-  findLease,
   heartbeat,
-  judge,
-  markDead,
   readKey,
-  reapClient,
-  Session,
   scanPage,
   settle,
-  takeBackHolds,
-  takeLease,
   writeKey,
 } from "@pdpm/direct";
 import { type Found, type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
-import type { Address } from "@pdpm/layout";
-import { ChunkMap, type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
-import { type Ended, SimulatedClient } from "@pdpm/verbs/interleaver";
-import { type Entry, identityOf, valueOf } from "./direct-history.ts";
-import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
+import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
+import type { Ended } from "@pdpm/verbs/interleaver";
+import { type Entry, identityOf, valueBytesOf } from "./direct-history.ts";
+import { type Identity, join, reap } from "./direct-identity.ts";
+import { homeAndFingerprint } from "./direct-keys.ts";
 import type { World } from "./direct-world.ts";
 
 /** Something a caller waits for, until it ends or the caller leaves. */
@@ -41,63 +34,6 @@ interface QueuedWrite extends Waiting {
 
 /** Puts combined at most into one write; small, so that the bound is met. */
 const batchMost = 3;
-
-/** What a client is under one id: a fenced one goes on as another. */
-export class Identity {
-  readonly simulated: SimulatedClient;
-  readonly session: Session;
-  lease: Address = -1;
-  acknowledged = -1;
-  beat = 0;
-  isKeepingHouse = false;
-  /** It closed the store and gave everything back. */
-  hasLeft = false;
-  readonly reaping = new Set<number>();
-  readonly settling = new Set<Address>();
-
-  constructor(world: World, id: number) {
-    const { plan } = world;
-    const chunks = new ChunkMap(chunkBytes);
-    this.simulated = new SimulatedClient(id, chunks);
-    this.session = new Session({
-      clientId: id,
-      chunks,
-      nodeCount: world.memories.length,
-      chunksMost: plan.chunksMost,
-      durability: plan.durability,
-      cursorsMost: plan.cursorsMost,
-      prng: world.prng.fork(`session ${id}`),
-      running: () => this.simulated.running(),
-    });
-  }
-
-  context(operation: Operation): Context {
-    operation.epoch = this.session.table.generation;
-    return { session: this.session, operation };
-  }
-}
-
-/** Enters the store, in the order of packages/client/src/direct-client.ts. */
-export function* join(context: Context, identity: Identity): Protocol<void> {
-  const { session } = context;
-  yield* session.table.load();
-  identity.lease = yield* takeLease(session, 1, 2);
-  identity.acknowledged = session.table.generation;
-}
-
-/** Takes back what the client `id` held, if it is dead: as packages/client/src/housekeeping.ts. */
-export function* reap(context: Context, id: number): Protocol<boolean> {
-  const { alive } = yield* judge(context, id);
-  if (alive) return false;
-  const lease = yield* findLease(context.session, id);
-  if (lease === undefined) {
-    yield* takeBackHolds(context, id);
-    return true;
-  }
-  yield* markDead(context.session, lease);
-  yield* reapClient(context, lease);
-  return true;
-}
 
 /** One client, under one id after another. */
 export class Client {
@@ -250,7 +186,7 @@ export class Client {
     if (isPut) {
       this.#sequence += 1;
       identity = `${this.number}:${this.#sequence}`;
-      value = valueOf(
+      value = valueBytesOf(
         identity,
         plan.valueSizes[this.#prng.below(plan.valueSizes.length)] as number,
       );

@@ -34,7 +34,7 @@ interface Scan {
 }
 
 /** A value of `bytes` bytes that says who wrote it: `identity;` and bytes that follow from it. */
-export function valueOf(identity: string, bytes: number): Uint8Array {
+export function valueBytesOf(identity: string, bytes: number): Uint8Array {
   const value = new Uint8Array(Math.max(bytes, identity.length + 1));
   const first = identity.charCodeAt(0) + identity.charCodeAt(identity.length - 1) * 7;
   for (let i = 0; i < value.length; i += 1) value[i] = (first + i * 11) & 0xff;
@@ -46,7 +46,7 @@ export function valueOf(identity: string, bytes: number): Uint8Array {
 export function identityOf(value: Uint8Array): string {
   const end = value.indexOf(0x3b);
   const identity = Buffer.from(value.subarray(0, Math.max(0, end))).toString("latin1");
-  const isWhole = end > 0 && Buffer.compare(valueOf(identity, value.length), value) === 0;
+  const isWhole = end > 0 && Buffer.compare(valueBytesOf(identity, value.length), value) === 0;
   assert(isWhole, `a value was read that nobody wrote: ${Buffer.from(value.subarray(0, 40))}`);
   return identity;
 }

@@ -37,7 +37,8 @@ export interface Plan {
 }
 
 /**
- * Bytes of values: four classes; then such that a chunk of 1 MiB has few cells, and then one or two.
+ * Bytes of values: four classes; then such that a chunk of 1 MiB has few cells, and then one or
+ * two.
  */
 const sizeLists: readonly (readonly number[])[] = [
   [24, 60, 200, 700],

@@ -20,8 +20,9 @@ import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { ArrayMemory, type Operation, type Protocol } from "@pdpm/verbs";
 import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { Context } from "../../packages/direct/src/session.ts";
-import { Client, Identity, join, reap } from "./direct-client.ts";
-import { History, identityOf, valueOf } from "./direct-history.ts";
+import { Client } from "./direct-client.ts";
+import { History, identityOf, valueBytesOf } from "./direct-history.ts";
+import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
@@ -105,7 +106,7 @@ export class World {
     this.#alone(identity, "open", (context) => join(context, identity));
     for (const key of this.plan.fillers) {
       this.#alone(identity, "put", (context) => {
-        const requests = [new WriteRequest(valueOf("filler", 24), undefined)];
+        const requests = [new WriteRequest(valueBytesOf("filler", 24), undefined)];
         return writeKey(context, key, new WriteBatch(context.operation, requests));
       });
     }

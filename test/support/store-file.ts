@@ -1,5 +1,6 @@
-// The file of a Direct store of one node, as a test that damages it sees it: where the bytes of each
-// key stand, found by walking the chunk table and the buckets; single bytes flipped with pwrite(2).
+// The file of a Direct store of one node, as a test that damages it sees it: where the bytes of
+// each key stand, found by walking the chunk table and the buckets; single bytes flipped with
+// pwrite(2).
 
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";

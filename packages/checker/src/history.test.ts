@@ -1,3 +1,5 @@
+// Histories as text: what is read back is what was written, and bad lines name themselves.
+
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import {

@@ -42,7 +42,8 @@ Examples:
   $ pdpm compare                           # every design, real processes, one table
 
 A store is named by --dir, --url or PDPM_URL. \`pdpm VERB --help\` has more.
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out, 6 integrity`;
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out,
+6 integrity`;
 
 function version(): string {
   const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");

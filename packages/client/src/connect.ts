@@ -2,6 +2,7 @@
 // loaded on the first call, so that programs which only open directories do not pay for it.
 
 import { Store } from "@pdpm/kv";
+import type { CodecName, NamedValues } from "./codecs.ts";
 import { type ClientOptions, clientOptions } from "./options.ts";
 import { requireLinux } from "./platform.ts";
 import { parseUrl } from "./url.ts";
@@ -13,10 +14,12 @@ import { parseUrl } from "./url.ts";
  * answer;
  *   PDPM_WRONG_STORE when the nodes are not all of one store, or not of this design.
  */
-export async function connect<V = Uint8Array>(
+export function connect<N extends CodecName>(
   url: string,
-  options: ClientOptions<V> = {},
-): Promise<Store<V>> {
+  options: Omit<ClientOptions, "codec"> & { readonly codec: N },
+): Promise<Store<NamedValues[N]>>;
+export function connect<V = Uint8Array>(url: string, options?: ClientOptions<V>): Promise<Store<V>>;
+export async function connect<V>(url: string, options: ClientOptions<V> = {}): Promise<Store<V>> {
   requireLinux();
   const checked = clientOptions(options, "connect");
   const { servers } = parseUrl(url, checked.design);

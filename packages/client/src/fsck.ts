@@ -35,8 +35,8 @@ export interface FsckOptions {
 }
 
 /**
- * What fsck found, and did. Each text is a sentence that names the place, and the key if that can be
- * read.
+ * What fsck found, and did. Each text is a sentence that names the place, and the key if that can
+ * be read.
  */
 export interface FsckReport {
   /** What was wrong. Empty: the store is sound. */

@@ -4,7 +4,7 @@
  */
 export { isPdpmError, PdpmError } from "@pdpm/base";
 export type { Backend, BackendCounters, BackendStats, Codec, Entry, Store } from "@pdpm/kv";
-export { codecs, jsonCodec, msgpackCodec } from "./codecs.ts";
+export { type CodecName, codecs, jsonCodec, msgpackCodec, type NamedValues } from "./codecs.ts";
 export { connect } from "./connect.ts";
 export { type Evicted, evict } from "./evict.ts";
 export { type FsckOptions, type FsckReport, fsck } from "./fsck.ts";

@@ -16,6 +16,7 @@ import {
   regionFileName,
 } from "@pdpm/transport-mapped";
 import { CounterTable } from "@pdpm/verbs";
+import type { CodecName, NamedValues } from "./codecs.ts";
 import { DirectClient } from "./direct-client.ts";
 import { EmbeddedMembership } from "./embedded-membership.ts";
 import { endUse } from "./in-use-mark.ts";
@@ -31,7 +32,15 @@ import { requireLinux } from "./platform.ts";
  *   design, a part of a cluster or a newer format; PDPM_CORRUPT, PDPM_POISONED when it is damaged;
  *   PDPM_IN_USE when a memory node serves it; PDPM_NO_SPACE; PDPM_UNSUPPORTED.
  */
-export async function open<V = Uint8Array>(
+export function open<N extends CodecName>(
+  directory: string,
+  options: Omit<ClientOptions, "codec"> & { readonly codec: N },
+): Promise<Store<NamedValues[N]>>;
+export function open<V = Uint8Array>(
+  directory: string,
+  options?: ClientOptions<V>,
+): Promise<Store<V>>;
+export async function open<V>(
   directory: string,
   options: ClientOptions<V> = {},
 ): Promise<Store<V>> {

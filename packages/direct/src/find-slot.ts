@@ -159,7 +159,8 @@ function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefin
 }
 
 /**
- * Whether the entries stand as they were; the mark of one that was pending may be cleared meanwhile.
+ * Whether the entries stand as they were; the mark of one that was pending may be cleared
+ * meanwhile.
  */
 export function* areUnchanged(entries: readonly PlacedEntry[]): Protocol<boolean> {
   const words = (yield* round(...entries.map(({ at }) => read(at, 8)))) as Uint8Array[];

@@ -15,7 +15,8 @@ import { type Post, Verb } from "./round.ts";
 import { takeBuffer } from "./slab.ts";
 
 /**
- * Rounds with more verbs than this apply several in one micro-step, in order: nobody waits for a scan.
+ * Rounds with more verbs than this apply several in one micro-step, in order: nobody waits for a
+ * scan.
  */
 const singlyMost = 8;
 /** A cut often falls this near to the start, where headers end and values begin. */

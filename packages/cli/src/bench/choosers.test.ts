@@ -1,3 +1,5 @@
+// Choosers draw what their distribution says, the same for the same seed.
+
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { createChooser, type Distribution, type RecordChooser } from "./choosers.ts";

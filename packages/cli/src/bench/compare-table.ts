@@ -49,12 +49,13 @@ function line(cells: readonly string[]): string {
   return padded.join(" ").trimEnd();
 }
 
-/** A number that is too wide for its column, in thousands or millions; --json has it in full. */
+/** A number that is too wide for its column, in thousands and so on; --json has it in full. */
 function shortened(cell: string, width: number): string {
   if (cell.length <= width) return cell;
   const value = Number(cell.replaceAll(",", ""));
-  const inThousands = `${grouped(value / 1e3)}k`;
-  return inThousands.length <= width ? inThousands : `${grouped(value / 1e6)}M`;
+  const units = [...["k", "M", "G"].entries()];
+  const texts = units.map(([at, unit]) => `${grouped(value / 1000 ** (at + 1))}${unit}`);
+  return texts.find((text) => text.length <= width) ?? "many";
 }
 
 /** What the table means, in three sentences; nothing in them is typed in. */

@@ -1,3 +1,5 @@
+// The stream of operations of one client: proportions, keys, and what it never does.
+
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import {

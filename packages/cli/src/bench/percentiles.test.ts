@@ -1,3 +1,5 @@
+// Percentiles are within the histogram's precision, also after merging.
+
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { Latencies } from "./percentiles.ts";

@@ -1,3 +1,5 @@
+// Scrambling is one to one, so no two records share a key.
+
 import { expect, test } from "vitest";
 import { fnv53, recordKey, recordNumberMax } from "./scramble.ts";
 

@@ -1,3 +1,5 @@
+// A value carries its identity, and every other byte follows from it.
+
 import { isPdpmError, Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { fillValue, formatIdentity, makeValue, readValue, valueBytesMin } from "./values.ts";

@@ -1,3 +1,5 @@
+// Zipfian choices have the shape that theta says, also while the range grows.
+
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { Zipfian } from "./zipfian.ts";

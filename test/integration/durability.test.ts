@@ -1,0 +1,104 @@
+// Durability "power" as the kernel sees it: strace shows that no put is acknowledged before a flush
+// that began after it was called, and that many puts in flight share their flushes.
+
+import { readFileSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Scene } from "../support/processes.ts";
+
+const scene = new Scene();
+const tmpfsMagic = 0x01021994;
+const puts = 200;
+
+/**
+ * Puts, each acknowledgement marked by a write(2) of its own. Flushes are made by other threads.
+ */
+const script = `
+  const { writeSync, openSync } = await import("node:fs");
+  const store = await openStore({ durability: "power" });
+  const marks = openSync(given.marks, "a");
+  const value = new Uint8Array(1024);
+  const { inFlight, isWarm } = given;
+  const name = (i) => (isWarm ? "warm " + (i % 100) : "fresh " + i);
+  if (isWarm) for (let i = 0; i < 100; i += 1) await store.put(name(i), value);
+  // The first of each kind cut chunks and look for space.
+  for (let i = 0; i < 5; i += 1) await store.put("first " + i, value);
+  writeSync(marks, "MARK begin\\n");
+  let next = 0;
+  const lane = async () => {
+    while (next < given.puts) {
+      const i = (next += 1);
+      await store.put(name(i), value.fill(i));
+      writeSync(marks, "MARK " + i + "\\n");
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  writeSync(marks, "MARK end\\n");
+  await store.close();
+  say("done");
+`;
+
+/** What happened between two marks: how many flushes ended well. */
+async function flushesBetweenMarks(given: {
+  readonly inFlight: number;
+  readonly isWarm: boolean;
+}): Promise<number[]> {
+  const directory = await scene.directory("disk");
+  expect(statfsSync(directory).type).not.toBe(tmpfsMagic);
+  const scratch = await scene.directory("memory");
+  const trace = join(scratch, "trace");
+  const child = scene.start(script, {
+    given: { directory: join(directory, "store"), marks: join(scratch, "marks"), puts, ...given },
+    under: ["strace", "-f", "-ttt", "-e", "trace=msync,fdatasync,write", "-o", trace],
+    listens: false,
+  });
+  expect(await child.line(60_000)).toBe("done");
+  expect(await child.end()).toEqual({ code: 0, signal: null });
+  return countFlushes(readFileSync(trace, "utf8"));
+}
+
+/**
+ * strace cuts a call that lasts in two: it counts when it ended, and only if it began since a mark.
+ */
+function countFlushes(trace: string): number[] {
+  const counts: number[] = [];
+  let isOn = false;
+  let flushes = 0;
+  const begun = new Set<string>();
+  for (const line of trace.split("\n")) {
+    const mark = /write\(\d+, "MARK (\w+)/.exec(line)?.[1];
+    const thread = line.split(" ")[0] as string;
+    if (mark !== undefined) {
+      if (isOn) counts.push(flushes);
+      if (mark === "begin") isOn = true;
+      if (mark === "end") return counts.slice(0, -1);
+      flushes = 0;
+      begun.clear();
+    } else if (/ (msync|fdatasync)\(/.test(line)) {
+      if (/ = 0$/.test(line)) flushes += 1;
+      else begun.add(thread);
+    } else if (/<\.\.\. (msync|fdatasync) resumed>.* = 0$/.test(line)) {
+      if (begun.delete(thread)) flushes += 1;
+    }
+  }
+  throw new Error("the trace has no end mark");
+}
+
+for (const isWarm of [true, false]) {
+  const what = isWarm ? "an update" : "an insert";
+  test(`${what} on a disk is acknowledged only after a flush, with one in flight`, async () => {
+    const counts = await flushesBetweenMarks({ inFlight: 1, isWarm });
+    expect(counts.length).toBe(puts);
+    console.log(`${what}: ${Math.min(...counts)} to ${Math.max(...counts)} flushes each`);
+    expect(Math.min(...counts)).toBeGreaterThanOrEqual(1);
+  });
+
+  test(`32 in flight share flushes: ${what} costs at most an eighth of one`, async () => {
+    const counts = await flushesBetweenMarks({ inFlight: 32, isWarm });
+    expect(counts.length).toBe(puts);
+    const flushes = counts.reduce((sum, count) => sum + count, 0);
+    console.log(`${puts} times ${what}, 32 in flight: ${flushes} flushes`);
+    expect(flushes).toBeGreaterThan(0);
+    expect(flushes).toBeLessThanOrEqual(puts / 8);
+  });
+}
