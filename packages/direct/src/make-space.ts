@@ -33,7 +33,6 @@ export interface ExtendRequest {
 export function* makeSpace(context: Context, sizeClass: number): Protocol<void> {
   const { session, operation } = context;
   const { pool, table } = session;
-  pool.reconsider(sizeClass);
   // One operation of a client at a time makes space; the others take what it made.
   const patience = new Patience(context);
   for (;;) {
@@ -47,6 +46,8 @@ export function* makeSpace(context: Context, sizeClass: number): Protocol<void> 
   try {
     // Somebody else may have been faster.
     let isNew = table.chunksOf(sizeClass).length > before;
+    // One chunk that was full some time ago is looked at again before the store grows.
+    if (!isNew && pool.reconsider(sizeClass)) isNew = yield* pool.lookUntilSeen(sizeClass);
     if (!isNew) isNew = yield* cutChunk(context, sizeClass);
     if (!isNew && (yield* retireEmptyChunk(context, sizeClass))) {
       isNew = yield* cutChunk(context, sizeClass);

@@ -57,11 +57,12 @@ async function slot<T>(task: Drive<T>, state: State, turns: Turns): Promise<void
       continue;
     }
     const nth = state.begun;
-    const intendedMs = rate === undefined ? undefined : state.startMs + (nth * 1000) / rate;
-    if ((intendedMs ?? clock.now()) - state.startMs >= forMs) return;
+    const dueMs = rate === undefined ? undefined : (nth * 1000) / rate;
+    if ((dueMs ?? clock.now() - state.startMs) >= forMs) return;
     const operation = task.next();
     if (operation === undefined) return;
     state.begun += 1;
+    const intendedMs = dueMs === undefined ? undefined : state.startMs + dueMs;
     if (intendedMs !== undefined) await until(clock, intendedMs);
     const isWell = await task.perform(operation, intendedMs);
     if (isWell) continue;
