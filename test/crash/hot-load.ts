@@ -45,8 +45,6 @@ export interface Ended {
   readonly operations: number;
   /** Errors other than conflicts. */
   readonly failures: readonly string[];
-  readonly recoveries: number;
-  readonly redone: number;
 }
 
 /** What an audit says. */
@@ -114,6 +112,13 @@ export const loadScript = `
     const scale = given.scale ?? 1;
     const seen = new Map();
     let sequence = 0;
+    let told = 0;
+    // Counted as it goes: who recovers a dead one's lock may be killed next.
+    const noteRecoveries = () => {
+      const { recoveries } = client.backend.session.events;
+      if (recoveries > told) note({ recoveries: recoveries - told });
+      told = recoveries;
+    };
     const call = async (op, key, ifVersion, value) => {
       const { backend } = client;
       if (op === "get") {
@@ -131,11 +136,13 @@ export const loadScript = `
       get operations() { return sequence; },
       seen,
       failures: [],
+      noteRecoveries,
       async run(op, key, ifVersion = null) {
         const id = (sequence += 1);
         const isPut = op === "put" || op === "cas";
         const identity = isPut ? given.client + ":" + id : null;
         const value = isPut ? valueOf(identity, scale) : undefined;
+        noteRecoveries();
         note({ id, client: given.client, op, key, ifVersion, value: identity, start: now() });
         try {
           const answer = await call(op, key, ifVersion, value);
@@ -177,10 +184,10 @@ export const loadScript = `
       }
     };
     await Promise.all(Array.from({ length: ${lanes} }, lane));
-    const { recoveries, redone } = client.backend.counters().events;
     const { operations, failures } = records;
+    records.noteRecoveries();
     await client.backend.close(10_000);
-    say({ operations, failures, recoveries, redone });
+    say({ operations, failures });
   }
 `;
 
@@ -233,20 +240,30 @@ export const auditScript = `${loadScript}
   process.exit(0);
 `;
 
+/** What one client wrote down. */
+export interface ClientRecord {
+  readonly operations: readonly Operation[];
+  /** Operations that have begun and not ended. */
+  readonly inFlight: number;
+  /** Cells of others that it recovered. */
+  readonly recoveries: number;
+}
+
 /** Reads one client's record. The last line may be torn: it is then as if it was never written. */
-export function readRecord(path: string): Operation[] {
+export function readRecord(path: string): ClientRecord {
   const operations = new Map<number, Operation>();
+  let recoveries = 0;
   const lines = readFileSync(path, "utf8").split("\n");
   lines.pop();
   for (const line of lines) {
-    const { id, ...fields } = JSON.parse(line) as Operation & { readonly id: number };
-    const open = { version: null, end: null, outcome: "unknown" as const };
+    const { id, ...fields } = JSON.parse(line);
+    if (id === undefined) {
+      recoveries += fields.recoveries;
+      continue;
+    }
+    const open = { version: null, end: null, outcome: "unknown" };
     operations.set(id, { ...open, ...operations.get(id), ...fields });
   }
-  return [...operations.values()];
-}
-
-/** How many operations of a record have begun and not ended. */
-export function inFlight(operations: readonly Operation[]): number {
-  return operations.filter(({ end }) => end === null).length;
+  const all = [...operations.values()];
+  return { operations: all, inFlight: all.filter(({ end }) => end === null).length, recoveries };
 }

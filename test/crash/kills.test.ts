@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import { hostNanoseconds } from "@pdpm/base";
-import { checkLinearizability } from "@pdpm/checker";
+import { checkLinearizability, type Operation } from "@pdpm/checker";
 import { expect, test } from "vitest";
 import { startNode, urlOf } from "../support/memory-nodes.ts";
 import { type Child, Scene } from "../support/processes.ts";
@@ -12,7 +12,6 @@ import {
   type Audited,
   auditScript,
   type Ended,
-  inFlight,
   type Load,
   loadScript,
   processScript,
@@ -24,6 +23,12 @@ const clientsAtOnce = 4;
 
 /** How the clients of one test reach their store. */
 type Reach = Pick<Load, "directory" | "url" | "options" | "scale">;
+
+/** A process of the load, and its client's number. */
+interface Running {
+  readonly child: Child;
+  readonly client: number;
+}
 
 /** The clients of one test and their records. */
 class Clients {
@@ -52,15 +57,18 @@ class Clients {
     return join(this.#records, String(client));
   }
 
-  async start(): Promise<{ child: Child; record: string }> {
+  async start(): Promise<Running> {
     const given = this.next();
     const child = scene.start(processScript, { given: { ...given } });
     expect(await child.line()).toBe("ready");
-    return { child, record: given.record };
+    return { child, client: given.client };
   }
 
-  /** Audits the quiet store, and checks the history of everybody. */
-  async check(waitMs: number): Promise<Audited> {
+  /**
+   * Audits the quiet store and checks the history of everybody, the dead ones' to their ends, when
+   * the clients `dead` were killed. Prints what their deaths did and returns the recoveries.
+   */
+  async check(what: string, dead: readonly number[], waitMs: number): Promise<number> {
     const auditor = scene.start(auditScript, { given: { ...this.next(), waitMs } });
     const audited = await auditor.line<Audited & Ended>(waitMs + 30_000);
     expect(audited.failures).toEqual([]);
@@ -70,84 +78,74 @@ class Clients {
     expect(audited.overflowBuckets).toBe(0);
     expect(audited.cellsUncommitted).toBe(0);
     expect(audited.cellsLive).toBe(audited.keys);
-    const history = Array.from({ length: this.#count }, (_, i) => readRecord(this.recordOf(i)));
-    expect(checkLinearizability(history.flat())).toMatchObject({ ok: true });
-    return audited;
+    const records = Array.from({ length: this.#count }, (_, i) => readRecord(this.recordOf(i)));
+    const history = records.flatMap(({ operations }) => operations);
+    const isFailure = ({ end, outcome }: Operation): boolean =>
+      end !== null && outcome !== "ok" && outcome !== "conflict";
+    expect(history.filter(isFailure)).toEqual([]);
+    expect(checkLinearizability(history)).toMatchObject({ ok: true });
+    const inFlight = dead.map((client) => records[client]?.inFlight ?? 0);
+    const killsInFlight = inFlight.filter((count) => count > 0).length;
+    const sum = (counts: readonly number[]): number => counts.reduce((total, n) => total + n, 0);
+    const recoveries = sum(records.map((record) => record.recoveries));
+    const { waitedMs, heldAtFirst, keys } = audited;
+    const found = {
+      kills: dead.length,
+      killsInFlight,
+      operationsInFlight: sum(inFlight),
+      operations: history.length,
+      recoveries,
+      heldAtFirst,
+      waitedMs,
+      keys,
+    };
+    console.log(`${what}:`, JSON.stringify(found));
+    expect(killsInFlight).toBeGreaterThanOrEqual(dead.length * 0.3);
+    return recoveries;
   }
-}
-
-/** Kills found in flight, and what the survivors say. */
-interface Toll {
-  readonly kills: number;
-  readonly killsInFlight: number;
-  readonly operationsInFlight: number;
-  readonly survivors: readonly Ended[];
 }
 
 /**
  * Kills `kills` processes one by one, each replaced by a new one, and stops the rest in good order,
- * `afterMs` after the last: by then they have met its locks and found it dead.
+ * `afterMs` after the last: by then they have met its locks and found it dead. Returns who was killed.
  */
 async function killProcesses(
   clients: Clients,
   kills: number,
   pauseMs: () => number,
   afterMs: number,
-): Promise<Toll> {
-  const running: { child: Child; record: string }[] = [];
+): Promise<readonly number[]> {
+  const running: Running[] = [];
   for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
-  const cut: number[] = [];
+  const dead: number[] = [];
   for (let i = 0; i < kills; i += 1) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs()));
     const [victim] = running.splice(Math.floor(Math.random() * running.length), 1);
-    const { child, record } = victim as { child: Child; record: string };
+    const { child, client } = victim as Running;
     await child.kill();
-    cut.push(inFlight(readRecord(record)));
+    dead.push(client);
     running.push(await clients.start());
   }
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   for (const { child } of running) child.tell("stop");
-  const survivors: Ended[] = [];
   for (const { child } of running) {
-    survivors.push(await child.line<Ended>(60_000));
+    expect((await child.line<Ended>(60_000)).failures).toEqual([]);
     expect(await child.end()).toEqual({ code: 0, signal: null });
   }
-  return { ...tollOf(cut), survivors };
-}
-
-function tollOf(cut: readonly number[]): Omit<Toll, "survivors"> {
-  return {
-    kills: cut.length,
-    killsInFlight: cut.filter((count) => count > 0).length,
-    operationsInFlight: cut.reduce((sum, count) => sum + count, 0),
-  };
-}
-
-/** Checks and prints what the deaths did. Returns the recoveries that the survivors counted. */
-function account(what: string, { survivors, ...toll }: Toll, audited: Audited): number {
-  const sum = (field: "operations" | "recoveries" | "redone"): number =>
-    survivors.reduce((total, ended) => total + ended[field], 0);
-  const { waitedMs, heldAtFirst, keys } = audited;
-  const [operations, recoveries, redone] = [sum("operations"), sum("recoveries"), sum("redone")];
-  const found = { ...toll, operations, recoveries, redone, heldAtFirst, waitedMs, keys };
-  console.log(`${what}:`, JSON.stringify(found));
-  expect(survivors.flatMap(({ failures }) => failures)).toEqual([]);
-  expect(toll.killsInFlight).toBeGreaterThanOrEqual(toll.kills * 0.3);
-  return recoveries;
+  return dead;
 }
 
 test("20 processes killed on a durable embedded store: others go on, locks are recovered, all adds up", async () => {
   const clients = await Clients.of({ directory: await scene.directory("disk") });
-  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
-  const recoveries = account("killed, on a disk", toll, await clients.check(20_000));
-  expect(recoveries).toBeGreaterThan(0);
+  const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
+  expect(await clients.check("killed, on a disk", dead, 20_000)).toBeGreaterThan(0);
 });
 
-test("20 processes killed on an embedded store in memory: others go on, and all adds up", async () => {
+test("20 processes killed on an embedded store in memory: others go on, locks are recovered, all adds up", async () => {
   const directory = await scene.directory("memory");
   const clients = await Clients.of({ directory, scale: 20, options: { durability: "process" } });
-  const toll = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
-  account("killed, in memory", toll, await clients.check(20_000));
+  const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
+  expect(await clients.check("killed, in memory", dead, 20_000)).toBeGreaterThan(0);
 });
 
 test("6 processes killed that reach two memory nodes over ws: locks are recovered, and all adds up", async () => {
@@ -156,9 +154,8 @@ test("6 processes killed that reach two memory nodes over ws: locks are recovere
     hosts.push((await startNode(scene, await scene.directory("memory"))).host);
   }
   const clients = await Clients.of({ url: urlOf(...hosts), options: { transport: "ws" } });
-  const toll = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000, 4000);
-  const recoveries = account("killed, over ws", toll, await clients.check(40_000));
-  expect(recoveries).toBeGreaterThan(0);
+  const dead = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000, 4000);
+  expect(await clients.check("killed, over ws", dead, 40_000)).toBeGreaterThan(0);
 });
 
 const hostScript = `
@@ -207,9 +204,7 @@ test("10 worker threads terminated: the other threads go on, and all adds up", a
   const said = await host.line<{ terminated: number[]; ended: Ended[] }>(60_000);
   expect(said).not.toHaveProperty("failed");
   expect(said.ended.length).toBe(clientsAtOnce);
+  expect(said.ended.flatMap(({ failures }) => failures)).toEqual([]);
   expect(await host.end()).toEqual({ code: 0, signal: null });
-  const cut = said.terminated.map((client) => inFlight(readRecord(clients.recordOf(client))));
-  const toll = { ...tollOf(cut), survivors: said.ended };
-  const recoveries = account("terminated", toll, await clients.check(20_000));
-  expect(recoveries).toBeGreaterThan(0);
+  expect(await clients.check("terminated", said.terminated, 20_000)).toBeGreaterThan(0);
 });
