@@ -16,6 +16,12 @@ export const chunkBytesMost: number = 2 ** 26;
 /** Everything that a pointer can name starts at a multiple of this many bytes in its chunk. */
 export const cellUnitBytes = 64;
 
+/**
+ * The chunk number under which clients reach the region header of memory node 0; the table never
+ * gives it out. Beside the label only the high-water mark of commit numbers is changed there.
+ */
+export const headerChunk: number = chunkNumberLimit - 1;
+
 /** The address of byte `offset` of chunk `chunk`. */
 export function addressOf(chunk: number, offset: number): Address {
   assert(chunk >= 0 && chunk < chunkNumberLimit, `chunk ${chunk} is out of range`);

@@ -7,11 +7,33 @@ export {
   chunkBytesMost,
   chunkNumberLimit,
   chunkOf,
+  headerChunk,
   offsetOf,
 } from "./address.ts";
 export { BucketImage, bucketEntries, bucketFields, entryOffset } from "./bucket.ts";
+export {
+  bufferBytes,
+  bufferClassCount,
+  bufferClassFor,
+  buffersPerChunk,
+  buffersPerSpan,
+  isBufferClass,
+  spansPerChunk,
+} from "./buffer-class.ts";
 export { checkedWord, numberOf, numberWord, wordAt } from "./checked-word.ts";
 export { checksum64 } from "./checksum.ts";
+export {
+  type BodyCheck,
+  type BufferHeader,
+  bufferFields,
+  bufferHeaderBytes,
+  bufferImageBytes,
+  bufferValueOffset,
+  checkBody,
+  decodeBufferHeader,
+  encodeBuffer,
+  renewHeader,
+} from "./data-buffer.ts";
 export {
   clearedEntry,
   decodeEntry,
@@ -27,6 +49,22 @@ export {
   leaseFields,
   leaseIdentity,
 } from "./lease-record.ts";
+export {
+  addressIn,
+  gcVersionIn,
+  gcVersionMost,
+  headMarkOf,
+  isPending,
+  isPointer,
+  type Link,
+  linkIn,
+  type Pointer,
+  pointerText,
+  pointerTo,
+  sealOf,
+  withoutPending,
+  withPending,
+} from "./link-word.ts";
 export {
   leaseRecordBytes,
   leaseRecordCount,

@@ -60,7 +60,7 @@ const nodeWords = [
   "admittedThrough",
   "fencedThrough",
 ] as const;
-const labelWords = ["storeId", "storeWord", "labelChecksum"] as const;
+const labelWords = ["storeId", "storeWord", "labelChecksum", "commitHighWater"] as const;
 
 /** The name of a word of the header, see FORMAT.md section 1 for what each means. */
 export type HeaderWordName = (typeof nodeWords)[number] | (typeof labelWords)[number];

@@ -12,19 +12,28 @@ export const bucketClass = 63;
 export const bucketBytes = 256;
 
 /** A key of up to 24 bytes fits beside the value sizes below. */
-const keyRoomBytes = 24;
+export const keyRoomBytes = 24;
+
+/** The value sizes that classes are made for: 0 to 1 MiB, four per doubling. */
+export const classValueSizes: readonly number[] = makeValueSizes();
 
 function slotBytesFor(copyBytes: number): number {
   return Math.ceil((8 + 2 * copyBytes) / cellUnitBytes) * cellUnitBytes;
 }
 
-function makeSlotSizes(): number[] {
+function makeValueSizes(): number[] {
   const valueSizes: number[] = [];
   for (let bytes = 0; bytes <= 256; bytes += 32) valueSizes.push(bytes);
   for (let base = 256; base < 2 ** 20; base *= 2) {
     for (let quarter = 1; quarter <= 4; quarter += 1) valueSizes.push(base + (base / 4) * quarter);
   }
-  const sizes = valueSizes.map((bytes) => slotBytesFor(copyHeaderBytes + keyRoomBytes + bytes));
+  return valueSizes;
+}
+
+function makeSlotSizes(): number[] {
+  const sizes = classValueSizes.map((bytes) =>
+    slotBytesFor(copyHeaderBytes + keyRoomBytes + bytes),
+  );
   sizes.push(slotBytesFor(copyHeaderBytes + 1024 + 2 ** 20));
   return sizes;
 }

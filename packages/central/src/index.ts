@@ -1,0 +1,2 @@
+// Central behind the backend contract.
+export { metadataServer } from "@pdpm/metadata-server/protocol";

@@ -1,0 +1,2 @@
+// The transactional store over LMDB.
+export type { TransactionalStore } from "./store.ts";
