@@ -30,6 +30,7 @@ export {
   type OperationOptions,
   type WriteOptions,
 } from "./options.ts";
+export { Patience, type Waiting } from "./patience.ts";
 export { type Entry, Store, type StoreOptions, type Written } from "./store.ts";
 export { type Decision, WriteBatch, WriteRequest } from "./write-batch.ts";
 export { type WriteProtocol, WriteQueue } from "./write-queue.ts";

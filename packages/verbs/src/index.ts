@@ -5,6 +5,7 @@ export { ChunkMap } from "./chunk-map.ts";
 export { CounterTable, OperationCounters } from "./counters.ts";
 export { type CallHandler, type Fabric, type NodeFabric, Router } from "./fabric.ts";
 export { invalidRange, type Memory } from "./memory.ts";
+export { type ExtendRequest, nodeServer } from "./node-server.ts";
 export { type Limits, Operation } from "./operation.ts";
 export { type Protocol, type RepliesOf, round } from "./protocol.ts";
 export {

@@ -70,6 +70,11 @@ export class Operation {
     }
   }
 
+  /** The protocol knows by now that none of the commit points posted so far had an effect. */
+  hadNoEffect(): void {
+    this.#commitsWithoutEffect = this.#commitsPosted;
+  }
+
   /** Notes what became of them. */
   answered(round: Round, replies: Replies): void {
     for (let i = 0; i < round.length; i += 1) {

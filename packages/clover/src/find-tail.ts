@@ -1,0 +1,60 @@
+// From a key to its latest version by the directory: a question, and a walk from the head. For keys
+// that this client does not know, and for cursors that proved stale.
+//
+// "Missing" is said when the directory has no such key, or leads to a sealed chain: then the seal is
+// durable, and this client helps to forget the chain before it answers (H4).
+
+import { type Key, keyBytes, Patience } from "@pdpm/kv";
+import type { Pointer } from "@pdpm/layout";
+import type { Protocol } from "@pdpm/verbs";
+import { ask } from "./calls.ts";
+import { corruptBuffer } from "./damage.ts";
+import { forgetChain } from "./forget.ts";
+import type { Context } from "./session.ts";
+import { type Broken, type Tail, type WalkOptions, walk } from "./walk.ts";
+
+/** The key does not exist; commit numbers of its next life start above `floor`. */
+export interface Missing {
+  readonly state: "missing";
+  readonly floor: number;
+}
+
+/** Equal failures from the directory's own pointer, after which the bytes are damaged. */
+const equalFailuresMost = 4;
+
+/** The latest version of `key`. @throws PDPM_CORRUPT naming the key. */
+export function* findTail(
+  context: Context,
+  key: Key,
+  options: WalkOptions,
+): Protocol<Tail | Missing> {
+  const patience = new Patience(context);
+  let before: { readonly head: Pointer; readonly broken: Broken } | undefined;
+  let equal = 0;
+  for (;;) {
+    const { head, floor } = yield* ask(context, { ask: "lookup", key: keyBytes(key) });
+    if (head === null) return { state: "missing", floor };
+    const found = yield* walk(context, key, head, options);
+    if (found.state === "end") return found;
+    if (found.state !== "broken") {
+      yield* forgetChain(context, key);
+    } else {
+      // Collected and written anew between the question and the read; or damaged.
+      equal = before !== undefined && isSame(before, head, found) ? equal + 1 : 0;
+      if (equal >= equalFailuresMost) throw corruptBuffer(key, found.pointer);
+      before = { head, broken: found };
+    }
+    yield* patience.wait("the chain of this key changes");
+  }
+}
+
+function isSame(
+  before: { readonly head: Pointer; readonly broken: Broken },
+  head: Pointer,
+  { pointer, bytes }: Broken,
+): boolean {
+  if (before.head !== head || before.broken.pointer !== pointer) return false;
+  const last = before.broken.bytes;
+  if (last === undefined || bytes === undefined) return last === bytes;
+  return Buffer.compare(last, bytes) === 0;
+}

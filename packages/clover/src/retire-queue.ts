@@ -1,0 +1,92 @@
+// What this client has replaced or deleted and not yet reported to the metadata service: per key the
+// versions that it saw superseded, oldest first, and the version behind them.
+//
+// Only a list of hints: what is really superseded stands in the chains. An entry that is lost costs
+// space until somebody walks the chain again, never data (H9).
+
+import type { Key } from "@pdpm/kv";
+import type { Pointer } from "@pdpm/layout";
+
+/** Versions of one key that can be freed when the key's head is `freed[0]`. */
+export interface Superseded {
+  readonly key: Key;
+  readonly freed: Pointer[];
+  next: Pointer;
+  /** Others linked versions in between: the chain must be walked to know them all. */
+  hasGaps: boolean;
+}
+
+/** Keys that a report takes at most. */
+export const reportKeysMost = 512;
+/** Superseded versions beyond which writers wait until some were reported (H16). */
+export const retireLagMost = 16_384;
+
+/** The queue of one session. */
+export class RetireQueue {
+  #superseded = new Map<Key, Superseded>();
+  readonly #sealed = new Set<Key>();
+  /** Versions in the queue. */
+  lag = 0;
+  /** A report is under way. */
+  isBusy = false;
+
+  /** `next` was linked behind `old`, and acknowledged. */
+  superseded(key: Key, old: Pointer, next: Pointer): void {
+    this.lag += 1;
+    const entry = this.#superseded.get(key);
+    if (entry === undefined) {
+      this.#superseded.set(key, { key, freed: [old], next, hasGaps: false });
+      return;
+    }
+    if (entry.next !== old) entry.hasGaps = true;
+    entry.freed.push(old);
+    entry.next = next;
+  }
+
+  /** The key's chain was sealed. */
+  sealed(key: Key): void {
+    this.drop(key);
+    this.#sealed.add(key);
+  }
+
+  /** Nothing is to be reported of this key any more. */
+  drop(key: Key): void {
+    const entry = this.#superseded.get(key);
+    if (entry !== undefined) this.lag -= entry.freed.length;
+    this.#superseded.delete(key);
+    this.#sealed.delete(key);
+  }
+
+  /** Takes up to `reportKeysMost` keys out, those that waited longest. */
+  takeSuperseded(): Superseded[] {
+    const taken: Superseded[] = [];
+    for (const entry of this.#superseded.values()) {
+      if (taken.length >= reportKeysMost) break;
+      taken.push(entry);
+    }
+    for (const { key, freed } of taken) {
+      this.#superseded.delete(key);
+      this.lag -= freed.length;
+    }
+    return taken;
+  }
+
+  /** Takes one key whose chain was sealed. */
+  takeSealed(): Key | undefined {
+    for (const key of this.#sealed) {
+      this.#sealed.delete(key);
+      return key;
+    }
+    return undefined;
+  }
+
+  /** Whether there is nothing to report. */
+  get isEmpty(): boolean {
+    return this.#superseded.size === 0 && this.#sealed.size === 0;
+  }
+
+  /** Keys whose chains wait to be forgotten. */
+  get sealedCount(): number {
+    return this.#sealed.size;
+  }
+}

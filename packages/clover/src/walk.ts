@@ -1,0 +1,109 @@
+// The way along a key's chain to its latest version: one round trip a hop.
+//
+// - A walk starts at a cursor (a hint) or at the head that the directory names. Every version on the
+//   way verifies: its life, its key. One that does not says that the start was stale, or, from the
+//   directory again and again with the same bytes, that memory is damaged.
+// - It ends at a version whose link leads to itself: that was the latest one when its link was read.
+// - A pending link is made durable before the walk goes on (H7).
+// - A sealed version says that the key was deleted there; what became of it the directory knows (H4).
+// Source: paper section 4.2; design H2, H4, H7, H16.
+
+import { assert, PdpmError } from "@pdpm/base";
+import { type Key, keyText } from "@pdpm/kv";
+import { addressIn, type BufferHeader, linkIn, type Pointer } from "@pdpm/layout";
+import { type Protocol, read, round } from "@pdpm/verbs";
+import { settleLink } from "./links.ts";
+import type { Context } from "./session.ts";
+import { versionHead, versionValue } from "./version.ts";
+
+/** Hops after which a walk is given up: far beyond what collection lets a chain grow to. */
+export const chainWalkMost: number = 2 ** 20;
+
+/** The latest version of a key, or the sealed end of its chain. */
+export type Tail = Ending & { readonly state: "end" };
+
+/** Where a walk ended. */
+export interface Ending {
+  readonly state: "end" | "sealed";
+  readonly pointer: Pointer;
+  readonly header: BufferHeader;
+  /** The verified value, when it was asked for and the version is not sealed. */
+  readonly value: Uint8Array | undefined;
+  readonly hops: number;
+}
+
+/** Where a walk broke off: `bytes` did not verify as this version. */
+export interface Broken {
+  readonly state: "broken";
+  readonly pointer: Pointer;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** How a walk is made. */
+export interface WalkOptions {
+  /** Whether the value is read and verified, or the header and key only. */
+  readonly wantsValue: boolean;
+  /** Bytes of the first read. */
+  readonly readBytes: number;
+  /** Told of every version passed, oldest first, the tail excluded. */
+  readonly passed?: (pointer: Pointer) => void;
+}
+
+/** Follows the chain of `key` from `start` to its end. */
+export function* walk(
+  context: Context,
+  key: Key,
+  start: Pointer,
+  options: WalkOptions,
+): Protocol<Tail | (Ending & { readonly state: "sealed" }) | Broken> {
+  const { session } = context;
+  const { table, events } = session;
+  let pointer = start;
+  let wanted = options.readBytes;
+  let hops = 0;
+  for (;;) {
+    const address = addressIn(pointer);
+    if (!(yield* table.require(context, address))) return broken(pointer, undefined);
+    const bytes = Math.min(wanted, table.roomAt(address));
+    const [image] = yield* round(read(address, bytes));
+    const header = versionHead(pointer, key, image);
+    if (header === "other") return broken(pointer, image);
+    if (typeof header === "number") {
+      if (header > table.roomAt(address)) return broken(pointer, image);
+      wanted = header;
+      continue;
+    }
+    const word = yield* settleLink(context, pointer, header.link);
+    const link = linkIn(pointer, word);
+    if (link === "damaged") return broken(pointer, image);
+    if (typeof link === "bigint") {
+      hops += 1;
+      if (hops > chainWalkMost) throw tooLong(key);
+      events.chainHops += 1;
+      options.passed?.(pointer);
+      pointer = link;
+      continue;
+    }
+    events.longestWalk = Math.max(events.longestWalk, hops);
+    if (link === "sealed") return { state: "sealed", pointer, header, value: undefined, hops };
+    if (!options.wantsValue) return { state: "end", pointer, header, value: undefined, hops };
+    const value = versionValue(header, image);
+    if (value === "other") return broken(pointer, image);
+    if (typeof value === "number") {
+      if (value > table.roomAt(address)) return broken(pointer, image);
+      wanted = value;
+      continue;
+    }
+    assert(value.length === header.valueBytes, "a value has the length that its header says");
+    return { state: "end", pointer, header, value, hops };
+  }
+}
+
+function broken(pointer: Pointer, bytes: Uint8Array | undefined): Broken {
+  return { state: "broken", pointer, bytes };
+}
+
+function tooLong(key: Key): PdpmError {
+  const text = `the chain of ${keyText(key)} has no end after ${chainWalkMost} versions`;
+  return new PdpmError("PDPM_CORRUPT", `${text}; run "pdpm fsck"`);
+}
