@@ -18,7 +18,8 @@ export const metadataServer = "metadata";
 export const callSlots = 16;
 /** Bytes of a span's bitmap. */
 export const bitmapBytes = 32;
-/** Moves in one `advance` or `clean`, keys in one page, spans in one lease at most. */
+/** Moves in one `advance` or `clean`, buffers freed by one of them, keys in one page, spans in one
+ * `giveBack` at most. */
 export const batchMost = 4096;
 
 /** Names a change once and for all. Sequence numbers of a slot start at 1. */
@@ -38,6 +39,12 @@ export interface SpanName {
 /** A span and some of its buffers. */
 export interface SpanPart extends SpanName {
   readonly bitmap: Uint8Array;
+}
+
+/** A span whose lease ends: `bitmap` are its unused buffers. */
+export interface ReturnedPart extends SpanPart {
+  /** Of those that are not live: GC version used up without ever having been linked. */
+  readonly spent?: Uint8Array;
 }
 
 /** States of a chunk. `withdrawn`: nothing of it is leased any more, to be emptied. */
@@ -137,7 +144,7 @@ export type Change =
   /** About `buffers` free buffers, first in first out by span. */
   | { readonly do: "lease"; readonly sizeClass: number; readonly buffers: number }
   /** Spans leased to this client: `bitmap` are the unused ones (free), the rest is live by now. */
-  | { readonly do: "giveBack"; readonly spans: readonly SpanPart[] }
+  | { readonly do: "giveBack"; readonly spans: readonly ReturnedPart[] }
   /** The region was extended: a chunk of this class is made there. */
   | {
       readonly do: "addChunk";
@@ -185,7 +192,7 @@ export type Change =
   /** The client can post nothing any more (fenced, or its process ended). */
   | { readonly do: "markDead"; readonly dead: number }
   /** Settles spans leased to a dead client, as giveBack does. */
-  | { readonly do: "settle"; readonly dead: number; readonly spans: readonly SpanPart[] }
+  | { readonly do: "settle"; readonly dead: number; readonly spans: readonly ReturnedPart[] }
   /** A dead client that owes nothing is forgotten: record, slots, offices. */
   | { readonly do: "bury"; readonly dead: number };
 

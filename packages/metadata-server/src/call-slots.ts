@@ -1,0 +1,128 @@
+// Changes that take effect once, however often they are delivered (H15). A client has a fixed window
+// of call slots; each change names a slot and its next sequence number, and the slot's record, with
+// the reply, is written in the commit of the change's effect.
+//
+// - The same number again: the stored reply. A lower one: refused, whoever sent it waits no more.
+//   A higher one, also with a gap: done.
+// - A batch is several commits of bounded size. Each stores how far it got, with the replies so far,
+//   so a second delivery, of whatever process, goes on where the first one ended.
+// - Every commit expects the client's liveness record as it was read: nothing is changed any more for
+//   a client that was marked dead (H6).
+
+import { isPdpmError, PdpmError } from "@pdpm/base";
+import type { Ticket } from "./protocol.ts";
+import { clientOf, type Liveness, type SlotRecord, slotOf } from "./records.ts";
+import type { ReplyValue } from "./reply-value.ts";
+import { type Call, type Transaction, transact } from "./transaction.ts";
+
+/** Weight of one commit of a batch at most, unless a single item weighs more. */
+export const commitWeightMost = 512;
+
+/** The live client's record. @throws PDPM_FENCED when it was marked dead, or is not here any more */
+export async function requireLive(transaction: Transaction, id: number): Promise<Liveness> {
+  const client = await transaction.get(clientOf(id));
+  if (client?.state === "live") return client;
+  const reason = client === undefined ? "is not here" : "was given up by the others";
+  throw new PdpmError("PDPM_FENCED", `client ${id} ${reason}`);
+}
+
+/** What the ticket's slot holds of this very change. @throws PDPM_INVALID_ARGUMENT: of a later one */
+export async function storedReply(
+  transaction: Transaction,
+  ticket: Ticket,
+): Promise<SlotRecord | undefined> {
+  const slot = await transaction.get(slotOf(ticket.client, ticket.slot));
+  if (slot === undefined || slot.sequence < ticket.sequence) return undefined;
+  if (slot.sequence === ticket.sequence) return slot;
+  throw new PdpmError(
+    "PDPM_INVALID_ARGUMENT",
+    `change ${ticket.sequence} of call slot ${ticket.slot} was followed by ${slot.sequence}`,
+    { outcome: "unknown" },
+  );
+}
+
+/** Stores a reply, in the commit of its effect. */
+export function storeReply(
+  transaction: Transaction,
+  { client, slot, sequence }: Ticket,
+  reply: ReplyValue,
+  isComplete = true,
+): void {
+  transaction.put(slotOf(client, slot), { sequence, isComplete, reply });
+}
+
+/** A change that is one commit. */
+export function once<T extends ReplyValue>(
+  call: Call,
+  ticket: Ticket,
+  work: (transaction: Transaction) => Promise<T>,
+): Promise<T> {
+  return transact(call, async (transaction) => {
+    await requireLive(transaction, ticket.client);
+    const stored = await storedReply(transaction, ticket);
+    if (stored !== undefined) return stored.reply as T;
+    const reply = await work(transaction);
+    storeReply(transaction, ticket, reply);
+    return reply;
+  });
+}
+
+/** A change of many parts that need not happen together. */
+export interface Batch<I, R extends ReplyValue, T extends ReplyValue> {
+  readonly items: readonly I[];
+  /** About how many records the item touches. */
+  weigh(item: I): number;
+  /** Does items, in order, in this transaction. */
+  begin(transaction: Transaction): (item: I) => Promise<R>;
+  /** The reply, of those of all items. */
+  finish(replies: readonly R[]): T;
+}
+
+/** A change that is a number of commits; a conflict makes the next try half as large. */
+export async function inParts<I, R extends ReplyValue, T extends ReplyValue>(
+  call: Call,
+  ticket: Ticket,
+  batch: Batch<I, R, T>,
+): Promise<T> {
+  let weightMost = commitWeightMost;
+  for (let commits = 0; ; commits += 1) {
+    try {
+      const { isComplete, reply } = await transact(call, (transaction, attempt) => {
+        if (attempt > 0) weightMost = Math.max(1, weightMost >> 1);
+        return onePart(transaction, ticket, batch, weightMost);
+      });
+      if (isComplete) return reply as T;
+    } catch (error) {
+      if (commits > 0 && isPdpmError(error)) throw error.withOutcome("unknown");
+      throw error;
+    }
+    weightMost = Math.min(commitWeightMost, 2 * weightMost);
+  }
+}
+
+async function onePart<I, R extends ReplyValue, T extends ReplyValue>(
+  transaction: Transaction,
+  ticket: Ticket,
+  { items, weigh, begin, finish }: Batch<I, R, T>,
+  weightMost: number,
+): Promise<Omit<SlotRecord, "sequence">> {
+  await requireLive(transaction, ticket.client);
+  const stored = await storedReply(transaction, ticket);
+  if (stored?.isComplete) return stored;
+  const replies = [...((stored?.reply ?? []) as readonly R[])];
+  if (replies.length > items.length) {
+    throw new PdpmError("PDPM_INVALID_ARGUMENT", "another change was begun with this ticket");
+  }
+  const doItem = begin(transaction);
+  const first = replies.length;
+  let weight = 0;
+  for (const item of items.slice(first)) {
+    weight += weigh(item);
+    if (weight > weightMost && replies.length > first) break;
+    replies.push(await doItem(item));
+  }
+  const isComplete = replies.length === items.length;
+  const reply = isComplete ? finish(replies) : replies;
+  storeReply(transaction, ticket, reply, isComplete);
+  return { isComplete, reply };
+}

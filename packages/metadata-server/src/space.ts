@@ -1,0 +1,186 @@
+// Who owns which span, and which of its buffers are leased, free or spent.
+//
+// What holds after every commit:
+// - A buffer is in at most one of the three bitmaps; in none means taken: live, or not collected yet.
+// - `leased` has bits only while the span has an owner, and the owner's list names exactly its spans.
+// - A span without an owner is in the queue exactly when it has a free buffer.
+// - A free or spent buffer is never freed again: that would hand it out twice (PDPM_CORRUPT).
+
+import { PdpmError } from "@pdpm/base";
+import { gcVersionIn, gcVersionMost, type Pointer, pointerText } from "@pdpm/layout";
+import {
+  countBits,
+  difference,
+  emptyBitmap,
+  hasBit,
+  isEmpty,
+  padded,
+  union,
+  withBit,
+  withoutBit,
+} from "./bitmap.ts";
+import { QueueEnd, queuedSpans } from "./free-queue.ts";
+import { type Geometry, placeOf } from "./geometry.ts";
+import { bitmapBytes, type ReturnedPart, type SpanPart } from "./protocol.ts";
+import { chunkRecordOf, leasedOf, queueEntryOf, type SpanRecord, spanOf } from "./records.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Spans in one lease at most: they are one commit, and stand in the stored reply. */
+export const leaseSpansMost = 256;
+
+const spansPerChunkMost = 2 ** 16;
+
+/** A span as one number, for a client's list. */
+function spanNumber(chunk: number, span: number): number {
+  return chunk * spansPerChunkMost + span;
+}
+
+/** Whole spans from the front of the queue, until they have `buffers` free buffers. */
+export async function leaseSpans(
+  transaction: Transaction,
+  client: number,
+  sizeClass: number,
+  buffers: number,
+): Promise<readonly SpanPart[]> {
+  const parts: SpanPart[] = [];
+  const owned = [...((await transaction.get(leasedOf(client))) ?? [])];
+  let left = buffers;
+  for await (const { entry, record } of queuedSpans(transaction, sizeClass)) {
+    const { chunk, span } = entry;
+    const free = emptyBitmap(record.free.length * 8);
+    transaction.put(queueEntryOf(entry), undefined);
+    transaction.put(spanOf(chunk, span), {
+      ...record,
+      owner: client,
+      sequence: 0,
+      leased: record.free,
+      free,
+    });
+    owned.push(spanNumber(chunk, span));
+    parts.push({ chunk, span, bitmap: padded(record.free, bitmapBytes) });
+    left -= countBits(record.free);
+    if (left <= 0 || parts.length === leaseSpansMost) break;
+  }
+  if (parts.length > 0) transaction.put(leasedOf(client), owned);
+  return parts;
+}
+
+/** The spans that a client owns, with the buffers that are leased in them. */
+export async function leasedParts(
+  transaction: Transaction,
+  client: number,
+): Promise<readonly SpanPart[]> {
+  const parts: SpanPart[] = [];
+  for (const number of (await transaction.get(leasedOf(client))) ?? []) {
+    const chunk = Math.floor(number / spansPerChunkMost);
+    const span = number % spansPerChunkMost;
+    const record = await transaction.require(spanOf(chunk, span));
+    // Given back since the list was read.
+    if (record.owner !== client) continue;
+    parts.push({ chunk, span, bitmap: padded(record.leased, bitmapBytes) });
+  }
+  return parts;
+}
+
+/** Whether `pointer` names a buffer that is leased to `client`. */
+export async function isLeasedTo(
+  transaction: Transaction,
+  geometry: Geometry,
+  pointer: Pointer,
+  client: number,
+): Promise<boolean> {
+  const place = await placeOf(transaction, geometry, pointer);
+  if (place === undefined) return false;
+  const record = await transaction.require(spanOf(place.chunk, place.span));
+  return record.owner === client && hasBit(record.leased, place.bit);
+}
+
+/** Returns buffers in one transaction. */
+export class SpaceWriter {
+  readonly #transaction: Transaction;
+  readonly #geometry: Geometry;
+  readonly #queue: QueueEnd;
+
+  constructor(transaction: Transaction, geometry: Geometry) {
+    this.#transaction = transaction;
+    this.#geometry = geometry;
+    this.#queue = new QueueEnd(transaction);
+  }
+
+  /**
+   * Frees a buffer that was live, whoever leases its span: a version may be superseded before its
+   * writer has given the span back. In the last life that its GC version allows it is spent instead.
+   */
+  async free(pointer: Pointer): Promise<void> {
+    const place = await placeOf(this.#transaction, this.#geometry, pointer);
+    if (place === undefined) throw damaged(pointer, "is in no chunk");
+    const { chunk, span, bit, sizeClass } = place;
+    const record = await this.#transaction.require(spanOf(chunk, span));
+    if (hasBit(record.free, bit) || hasBit(record.spent, bit)) throw damaged(pointer, "is free");
+    const isSpent = gcVersionIn(pointer) === gcVersionMost;
+    await this.#put(sizeClass, chunk, span, {
+      ...record,
+      leased: withoutBit(record.leased, bit),
+      free: isSpent ? record.free : withBit(record.free, bit),
+      spent: isSpent ? withBit(record.spent, bit) : record.spent,
+    });
+  }
+
+  /** Whether the buffer is free or spent. */
+  async isFree(pointer: Pointer): Promise<boolean> {
+    const place = await placeOf(this.#transaction, this.#geometry, pointer);
+    if (place === undefined) return true;
+    const name = spanOf(place.chunk, place.span);
+    const free = (record: SpanRecord | undefined): boolean =>
+      record === undefined || hasBit(record.free, place.bit) || hasBit(record.spent, place.bit);
+    // Only a suspicion makes the commit depend on the span, which others change all the time.
+    return free(await this.#transaction.peek(name)) && free(await this.#transaction.get(name));
+  }
+
+  /**
+   * Ends a lease of a span: the unused buffers are free, those whose GC version is used up are
+   * spent, the other leased ones are live by now. A span that `owner` does not own was given back.
+   */
+  async giveBack(owner: number, part: ReturnedPart): Promise<void> {
+    const { chunk, span } = part;
+    const chunkRecord = await this.#transaction.get(chunkRecordOf(chunk));
+    const record = await this.#transaction.get(spanOf(chunk, span));
+    if (chunkRecord === undefined || record?.owner !== owner) return;
+    const spent = part.spent ?? new Uint8Array(bitmapBytes);
+    const returned = union(part.bitmap, spent);
+    if (!isEmpty(difference(returned, record.leased))) {
+      throw new PdpmError(
+        "PDPM_INVALID_ARGUMENT",
+        `span ${span} of chunk ${chunk} has no such buffers leased to client ${owner}`,
+      );
+    }
+    const list = leasedOf(owner);
+    const owned = await this.#transaction.require(list);
+    const number = spanNumber(chunk, span);
+    this.#transaction.put(
+      list,
+      owned.filter((other) => other !== number),
+    );
+    await this.#put(chunkRecord.sizeClass, chunk, span, {
+      ...record,
+      owner: 0,
+      leased: emptyBitmap(record.leased.length * 8),
+      free: union(record.free, difference(part.bitmap, spent)),
+      spent: union(record.spent, spent),
+    });
+  }
+
+  /** Writes a span, and queues it when it belongs there and is not there yet. */
+  async #put(sizeClass: number, chunk: number, span: number, record: SpanRecord): Promise<void> {
+    const isDue = record.owner === 0 && record.sequence === 0 && !isEmpty(record.free);
+    const sequence = isDue ? await this.#queue.append(sizeClass, chunk, span) : record.sequence;
+    this.#transaction.put(spanOf(chunk, span), { ...record, sequence });
+  }
+}
+
+function damaged(pointer: Pointer, reason: string): PdpmError {
+  return new PdpmError(
+    "PDPM_CORRUPT",
+    `the buffer at ${pointerText(pointer)} was to be freed, but it ${reason}`,
+  );
+}

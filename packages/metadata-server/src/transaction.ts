@@ -1,0 +1,120 @@
+// One optimistic transaction: reads note the version that they saw, writes are collected, and both go
+// to the store in one commit. Between the reads others may commit, so what was read need not fit
+// together; therefore
+// - nothing counts before a commit says that every version read still holds, errors included: an
+//   error found in what was read is reported only after the same check;
+// - a transaction that met a change starts anew, after a jittered pause, a bounded number of times
+//   and within the call's deadline.
+
+import { backoffMs, type Clock, isPdpmError, PdpmError, type Prng, sleep } from "@pdpm/base";
+import { corruptRecord, decodeRecord, encodeRecord, type RecordName } from "./record.ts";
+import type { KeyedRecord, Range, StoreKey, TransactionalStore } from "./store.ts";
+
+/** Tries of one transaction at most. */
+export const attemptsMost = 64;
+const backoff = { firstMs: 0.5, mostMs: 50 };
+
+/** What a call of the service works with. */
+export interface Call {
+  readonly store: TransactionalStore;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** No commit is begun after it. */
+  readonly deadlineAt: number;
+}
+
+/** Reads, and writes to come. */
+export class Transaction {
+  readonly #store: TransactionalStore;
+  readonly #expected = new Map<StoreKey, number>();
+  readonly #values = new Map<StoreKey, unknown>();
+  readonly #writes = new Map<StoreKey, { name: RecordName<unknown>; value: unknown }>();
+
+  constructor(store: TransactionalStore) {
+    this.#store = store;
+  }
+
+  /** The record's value, own writes included; the commit fails if it changes. */
+  async get<T>(name: RecordName<T>): Promise<T | undefined> {
+    if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+    const record = await this.#store.get(name.key);
+    this.#expected.set(name.key, record?.version ?? 0);
+    const value = record === undefined ? undefined : decodeRecord(name, record.value);
+    this.#values.set(name.key, value);
+    return value;
+  }
+
+  /** The same for a record that is never missing. @throws PDPM_CORRUPT */
+  async require<T>(name: RecordName<T>): Promise<T> {
+    const value = await this.get(name);
+    if (value === undefined) throw corruptRecord(name.key, "is missing");
+    return value;
+  }
+
+  /** The record's value, without a claim that it stays so. */
+  async peek<T>(name: RecordName<T>): Promise<T | undefined> {
+    if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+    const record = await this.#store.get(name.key);
+    return record === undefined ? undefined : decodeRecord(name, record.value);
+  }
+
+  /** Records as they stand in the store: own writes are not seen, and nothing is noted. */
+  range(range: Range): Promise<readonly KeyedRecord[]> {
+    return this.#store.range(range);
+  }
+
+  /** Writes a record; undefined deletes it. What it was must have been read, or must not matter. */
+  put<T>(name: RecordName<T>, value: T | undefined): void {
+    this.#values.set(name.key, value);
+    this.#writes.set(name.key, { name: name as RecordName<unknown>, value });
+  }
+
+  /** Whether everything read still holds. */
+  isCurrent(): Promise<boolean> {
+    if (this.#expected.size === 0) return Promise.resolve(true);
+    return this.#store.commit(this.#expected, new Map());
+  }
+
+  /** Applies the writes if everything read still holds. Without writes there is nothing to prove. */
+  commit(): Promise<boolean> {
+    if (this.#writes.size === 0) return Promise.resolve(true);
+    const writes = new Map<StoreKey, Uint8Array | undefined>();
+    for (const [key, { name, value }] of this.#writes) {
+      writes.set(key, value === undefined ? undefined : encodeRecord(name.kind, value));
+    }
+    return this.#store.commit(this.#expected, writes);
+  }
+}
+
+/**
+ * Runs `work` in a transaction until its commit holds; `attempt` counts from 0. A result without
+ * writes is returned as it is: `work` must then rest on one record, or on what never changes back.
+ * @throws what `work` throws, PDPM_BUSY after `attemptsMost` tries, PDPM_TIMEOUT past the deadline
+ */
+export async function transact<T>(
+  call: Call,
+  work: (transaction: Transaction, attempt: number) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 0; attempt < attemptsMost; attempt += 1) {
+    if (attempt > 0) await sleep(call.clock, backoffMs(call.prng, attempt, backoff));
+    if (call.clock.now() >= call.deadlineAt) {
+      throw new PdpmError("PDPM_TIMEOUT", "the metadata service did not finish in time");
+    }
+    const transaction = new Transaction(call.store);
+    let result: T;
+    try {
+      result = await work(transaction, attempt);
+    } catch (error) {
+      if (!isPdpmError(error)) throw error;
+      // A store that cannot even say so: then the first error is the one that explains it.
+      const isCurrent = await transaction.isCurrent().catch(() => true);
+      if (isCurrent) throw error;
+      continue;
+    }
+    if (await transaction.commit()) return result;
+  }
+  throw new PdpmError(
+    "PDPM_BUSY",
+    `the metadata changed under ${attemptsMost} tries of one transaction`,
+  );
+}
