@@ -3,9 +3,10 @@
 
 import { Store } from "@pdpm/kv";
 import type { CodecName, NamedValues } from "./codecs.ts";
-import { type ClientOptions, clientOptions } from "./options.ts";
+import type { OpenClient } from "./open-client.ts";
+import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
 import { requireLinux } from "./platform.ts";
-import { parseUrl } from "./url.ts";
+import { parseUrl, type ServerAddress, type StoreUrl } from "./url.ts";
 
 /**
  * Connects to the store at `url`; blank memory nodes become one.
@@ -22,8 +23,19 @@ export function connect<V = Uint8Array>(url: string, options?: ClientOptions<V>)
 export async function connect<V>(url: string, options: ClientOptions<V> = {}): Promise<Store<V>> {
   requireLinux();
   const checked = clientOptions(options, "connect");
-  const { servers } = parseUrl(url, checked.design);
-  const { connectCluster } = await import("./connect-cluster.ts");
-  const client = await connectCluster(servers, checked);
+  const client = await connectDesign(parseUrl(url, checked.design), checked);
   return new Store(client.backend, checked.codec, { timeoutMs: checked.timeoutMs });
+}
+
+/** The client of the store's own design; the others' code is not loaded. */
+async function connectDesign(
+  { design, servers }: StoreUrl,
+  options: CheckedOptions<unknown>,
+): Promise<OpenClient> {
+  if (design === "direct") {
+    const { connectCluster } = await import("./connect-cluster.ts");
+    return connectCluster(servers, options);
+  }
+  const { connectMetadata } = await import("./connect-metadata.ts");
+  return connectMetadata(servers[0] as ServerAddress, { ...options, design });
 }

@@ -101,11 +101,7 @@ async function reap(path: string, leases: LeaseFiles, ids: readonly number[]): P
   try {
     const client = await openEmbedded(path, clientOptions({}, "open"));
     try {
-      for (const id of ids) {
-        // Judging takes the grave, so that whoever is done with it buries.
-        await client.housekeeping.judge({ judge: id });
-        await client.housekeeping.reap(id);
-      }
+      for (const id of ids) await client.housekeeping.takeBack(id);
     } finally {
       await client.backend.close(endMs);
     }

@@ -129,6 +129,17 @@ export class Housekeeping {
     }
   }
 
+  /** Judges client `id`, which must be dead, and takes back what it held. Never rejects. */
+  async takeBack(id: number): Promise<void> {
+    try {
+      // Judging takes the grave, so that whoever is done with it buries.
+      await this.judge({ judge: id });
+    } catch (error) {
+      this.#note(error);
+    }
+    await this.reap(id);
+  }
+
   #startReaping(id: number): void {
     if (this.#isStopped || this.#reaping.has(id) || this.#backend === undefined) return;
     const work = this.#reap(this.#backend, id)

@@ -25,7 +25,7 @@ export function labelOfNew<V>(options: CheckedOptions<V>, nodeCount: number): St
     );
   }
   return {
-    design: "direct",
+    design: options.design ?? "clover",
     durability: options.durability ?? "power",
     nodeId: 0,
     nodeCount,
@@ -46,7 +46,6 @@ export function mismatch<V>(options: CheckedOptions<V>, label: StoreLabel): stri
   if (design !== undefined && design !== label.design) {
     return `the store is of design ${label.design}, not ${design}`;
   }
-  if (label.design !== "direct") return `this version opens direct only, not ${label.design}`;
   if (durability !== undefined && durability !== label.durability) {
     return `the store's durability is ${label.durability}, fixed at its creation`;
   }

@@ -22,6 +22,7 @@ import { EmbeddedMembership } from "./embedded-membership.ts";
 import { endUse } from "./in-use-mark.ts";
 import { type FoundLabel, labelNode, newStoreId } from "./label-nodes.ts";
 import { labelOfNew, mismatch } from "./new-store.ts";
+import type { OpenClient } from "./open-client.ts";
 import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
 import { requireLinux } from "./platform.ts";
 
@@ -53,11 +54,11 @@ export async function open<V>(
   return new Store(client.backend, checked.codec, { timeoutMs: checked.timeoutMs });
 }
 
-/** The client behind `open`; fsck and evict use it, too. */
+/** The client behind `open`; evict uses it, too. */
 export async function openEmbedded<V>(
   directory: string,
   options: CheckedOptions<V>,
-): Promise<DirectClient> {
+): Promise<OpenClient> {
   const label = labelOfNew(options, 1);
   if (!existsSync(join(directory, regionFileName))) {
     await createRegionFile(directory, regionHeaderBytes + label.chunkBytes);
@@ -71,23 +72,61 @@ export async function openEmbedded<V>(
     const counters = new CounterTable();
     const found = await labelNode(counters, fabric, { storeId: newStoreId(Prng.random()), label });
     check(directory, options, found as FoundLabel, region);
-    const mapped = region;
-    const isDurable = (found as FoundLabel).label.durability === "power";
-    return await DirectClient.open({
-      clock: systemClock,
-      label: (found as FoundLabel).label,
-      nodes: [fabric],
-      membership: new EmbeddedMembership(systemClock, directory, region, isDurable),
-      cursors: options.cursors,
-      timeoutMs: options.timeoutMs,
+    return await openDesign({
+      directory,
+      found: found as FoundLabel,
+      options,
+      region,
+      lock,
+      fabric,
       counters,
-      end: () => endUse(systemClock, directory, mapped, lock),
     });
   } catch (error) {
     await region?.close();
     lock.release();
     throw error;
   }
+}
+
+/** An embedded store whose memory is mapped and labelled. */
+interface Embedded {
+  readonly directory: string;
+  readonly found: FoundLabel;
+  readonly options: CheckedOptions<unknown>;
+  readonly region: MappedRegion;
+  readonly lock: FileLock;
+  readonly fabric: MappedFabric;
+  readonly counters: CounterTable;
+}
+
+/** The client of the store's own design; the others' code is not loaded. */
+async function openDesign(embedded: Embedded): Promise<OpenClient> {
+  const { directory, found, options, region, lock, fabric, counters } = embedded;
+  const { label } = found;
+  const isDurable = label.durability === "power";
+  const parts = {
+    clock: systemClock,
+    label,
+    nodes: [fabric],
+    membership: new EmbeddedMembership(systemClock, directory, region, isDurable),
+    cursors: options.cursors,
+    timeoutMs: options.timeoutMs,
+    counters,
+    end: () => endUse(systemClock, directory, region, lock),
+  };
+  if (label.design === "direct") return DirectClient.open(parts);
+  const { openEmbeddedMetadata } = await import("./embedded-metadata.ts");
+  const { CloverClient } = await import("./clover-client.ts");
+  const dataBytes = region.sizeBytes - regionHeaderBytes - label.chunkBytes;
+  const metadata = await openEmbeddedMetadata(directory, found, dataBytes);
+  const end = async (): Promise<void> => {
+    try {
+      await metadata.close();
+    } finally {
+      await parts.end();
+    }
+  };
+  return CloverClient.open({ ...parts, metadata: metadata.handle, looks: true, end });
 }
 
 function check<V>(

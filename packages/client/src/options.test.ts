@@ -82,16 +82,6 @@ test("an unknown name is refused, and the known ones are listed", () => {
   }
 });
 
-test("a design that is yet to come says what it waits for", () => {
-  for (const design of ["central", "clover"]) {
-    const error = errorOf({ design });
-    expect(error.code).toBe("PDPM_UNSUPPORTED");
-    expect(error.text).toBe(
-      `design ${design} comes with the metadata server; this version has: direct`,
-    );
-  }
-});
-
 test("options that contradict each other are refused", () => {
   const small = errorOf({ maxBytes: 8 * MIB, chunkBytes: 16 * MIB });
   expect(small.message).toContain("maxBytes");

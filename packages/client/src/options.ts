@@ -84,7 +84,7 @@ const checks: Checks = {
 
 /**
  * Checks the options of `of` and fills in what was not given.
- * @throws PDPM_INVALID_ARGUMENT naming the option; PDPM_UNSUPPORTED for a design yet to come.
+ * @throws PDPM_INVALID_ARGUMENT naming the option.
  */
 export function clientOptions<V>(
   options: ClientOptions<V>,
@@ -92,7 +92,6 @@ export function clientOptions<V>(
 ): CheckedOptions<V> {
   checkOptions(options, checks, of);
   const { design, durability, maxBytes, chunkBytes, transport = "auto" } = options;
-  if (design !== undefined) requireDesign(design);
   if (maxBytes !== undefined && chunkBytes !== undefined && maxBytes < chunkBytes) {
     throw invalid(`${of}: maxBytes ${maxBytes} does not hold one chunk of ${chunkBytes}`);
   }
@@ -109,15 +108,6 @@ export function clientOptions<V>(
     codec: codecOf(options.codec ?? (bytesCodec as unknown as Codec<V>)),
     cursors: options.cursors ?? cursorsDefault,
   };
-}
-
-/** @throws PDPM_UNSUPPORTED for a design that this version has not. */
-export function requireDesign(design: Design): void {
-  if (design === "direct") return;
-  throw new PdpmError(
-    "PDPM_UNSUPPORTED",
-    `design ${design} comes with the metadata server; this version has: direct`,
-  );
 }
 
 function invalid(text: string): PdpmError {

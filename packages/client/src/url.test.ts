@@ -94,15 +94,12 @@ test("what is wrong with a URL is said in one line that shows it and an example"
   }
 });
 
-test("a design that is yet to come, and a metadata server, say what this version has", () => {
-  for (const design of ["central", "clover"]) {
-    const error = errorOf(`pdpm://h1:7400?design=${design}`);
-    expect(error.code).toBe("PDPM_UNSUPPORTED");
-    expect(error.text).toBe(
-      `design ${design} comes with the metadata server; this version has: direct`,
-    );
+test("without direct the URL names one metadata server", () => {
+  expect(parseUrl("pdpm://h1:7400").design).toBe(undefined);
+  expect(parseUrl("pdpm://h1:7400").servers.length).toBe(1);
+  for (const design of ["central", "clover"] as const) {
+    expect(parseUrl(`pdpm://h1:7400?design=${design}`).design).toBe(design);
+    expect(errorOf(`pdpm://h1:7400,h2:7400?design=${design}`).text).toContain(design);
   }
-  const error = errorOf("pdpm://h1:7400");
-  expect(error.code).toBe("PDPM_UNSUPPORTED");
-  expect(error.message).toContain("?design=direct");
+  expect(errorOf("pdpm://h1:7400,h2:7400").message).toContain("?design=direct");
 });

@@ -1,9 +1,9 @@
 // The URL of a networked store: `pdpm://h1:7401,h2:7401?design=direct` lists its memory nodes in
-// any order; without `design=direct` it would name a metadata server. Read by hand, because a
+// any order; without `design=direct` it names the metadata server (Clover) or coordinator (Central). Read by hand, because a
 // WHATWG URL has one host; each host of the list then goes through it alone.
 
 import { PdpmError } from "@pdpm/base";
-import { type Design, designs, requireDesign } from "./options.ts";
+import { type Design, designs } from "./options.ts";
 
 /** A server of the list. */
 export interface ServerAddress {
@@ -16,7 +16,8 @@ export interface ServerAddress {
 
 /** What a URL says. */
 export interface StoreUrl {
-  readonly design: Design;
+  /** "direct": the servers are memory nodes; else there is one, which knows its design. */
+  readonly design: Design | undefined;
   /** At least one, each once, in the order of the URL. */
   readonly servers: readonly ServerAddress[];
 }
@@ -27,7 +28,7 @@ const example = "pdpm://h1:7401,h2:7401?design=direct";
 /**
  * Reads the URL of a store.
  * @param design - What the option `design` says; the URL must not say otherwise.
- * @throws PDPM_INVALID_ARGUMENT saying what is wrong; PDPM_UNSUPPORTED for a design yet to come.
+ * @throws PDPM_INVALID_ARGUMENT saying what is wrong.
  */
 export function parseUrl(url: string, design?: Design): StoreUrl {
   if (typeof url !== "string" || !url.startsWith(scheme)) {
@@ -49,7 +50,15 @@ export function parseUrl(url: string, design?: Design): StoreUrl {
       throw invalid(url, `it names ${text} twice`);
     }
   }
-  return { design: known(inQuery ?? design), servers };
+  const said = inQuery ?? design;
+  if (said !== "direct" && servers.length > 1) {
+    throw invalid(
+      url,
+      `a store of design ${said ?? "clover or central"} is named by its one metadata server; ` +
+        "a list of memory nodes needs ?design=direct",
+    );
+  }
+  return { design: said, servers };
 }
 
 function designIn(url: string, query: string): Design | undefined {
@@ -62,18 +71,6 @@ function designIn(url: string, query: string): Design | undefined {
       throw invalid(url, `there is no design "${value}"; there are ${designs.join(", ")}`);
     }
   }
-  return design;
-}
-
-function known(design: Design | undefined): Design {
-  if (design === undefined) {
-    throw new PdpmError(
-      "PDPM_UNSUPPORTED",
-      "a URL without a design names a metadata server, which this version has not; list the " +
-        `memory nodes and say direct: ${example}`,
-    );
-  }
-  requireDesign(design);
   return design;
 }
 

@@ -85,6 +85,18 @@ export class BufferPool {
     return Math.floor((this.#wanted.get(sizeClass) ?? 0) / 4);
   }
 
+  /** Classes in use that housekeeping should refill. */
+  lowClasses(): number[] {
+    return [...this.#wanted.keys()].filter(
+      (sizeClass) => this.count(sizeClass) < this.lowWater(sizeClass),
+    );
+  }
+
+  /** Whether some span is used up and not reported. */
+  get hasSpent(): boolean {
+    return this.#spent.length > 0;
+  }
+
   /** A lease was granted; `pointers` are its buffers, each in its next life. */
   add(sizeClass: number, chunk: number, span: number, pointers: readonly Pointer[]): void {
     const unused = new Uint8Array(bitmapBytes);

@@ -1,8 +1,9 @@
 // From a key to its latest version by the directory: a question, and a walk from the head. For keys
 // that this client does not know, and for cursors that proved stale.
 //
-// "Missing" is said when the directory has no such key, or leads to a sealed chain: then the seal is
-// durable, and this client helps to forget the chain before it answers (H4).
+// "Missing" is said when the directory has no such key, or leads to a sealed chain, whose seal is
+// durable then (H4). A reader is content with that, and leaves a note for housekeeping; a writer, who
+// needs the directory to take the key's next life, forgets the chain first.
 
 import { type Key, keyBytes, Patience } from "@pdpm/kv";
 import type { Pointer } from "@pdpm/layout";
@@ -22,11 +23,17 @@ export interface Missing {
 /** Equal failures from the directory's own pointer, after which the bytes are damaged. */
 const equalFailuresMost = 4;
 
+/** How the latest version is looked for. */
+export interface FindOptions extends WalkOptions {
+  /** Whether a sealed chain is forgotten first, so that the key can be created. */
+  readonly forgets: boolean;
+}
+
 /** The latest version of `key`. @throws PDPM_CORRUPT naming the key. */
 export function* findTail(
   context: Context,
   key: Key,
-  options: WalkOptions,
+  options: FindOptions,
 ): Protocol<Tail | Missing> {
   const patience = new Patience(context);
   let before: { readonly head: Pointer; readonly broken: Broken } | undefined;
@@ -37,6 +44,10 @@ export function* findTail(
     const found = yield* walk(context, key, head, options);
     if (found.state === "end") return found;
     if (found.state !== "broken") {
+      if (!options.forgets) {
+        context.session.retiring.sealed(key);
+        return { state: "missing", floor };
+      }
       yield* forgetChain(context, key);
     } else {
       // Collected and written anew between the question and the read; or damaged.

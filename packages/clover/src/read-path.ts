@@ -42,7 +42,11 @@ export function* readKey(context: Context, key: Key): Protocol<Found | undefined
     cursors.delete(key);
   }
   events.cursorMisses += 1;
-  const tail = yield* findTail(context, key, { wantsValue: true, readBytes: firstReadBytes });
+  const tail = yield* findTail(context, key, {
+    wantsValue: true,
+    readBytes: firstReadBytes,
+    forgets: false,
+  });
   if (tail.state === "missing") return undefined;
   return remember(context, key, tail);
 }

@@ -19,6 +19,9 @@ import type { Superseded } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 import { walk } from "./walk.ts";
 
+/** Sealed chains forgotten in one turn. */
+const sealedMost = 64;
+
 /** Reports one batch. True if anything was freed. */
 export function* retireSome(context: Context): Protocol<boolean> {
   const { retiring } = context.session;
@@ -34,8 +37,11 @@ export function* retireSome(context: Context): Protocol<boolean> {
   for (const key of [...toWalk, ...refused]) {
     if (yield* retireChain(context, key)) freed = true;
   }
-  const sealed = retiring.takeSealed();
-  if (sealed !== undefined && (yield* forgetChain(context, sealed))) freed = true;
+  for (let count = 0; count < sealedMost; count += 1) {
+    const sealed = retiring.takeSealed();
+    if (sealed === undefined) break;
+    if (yield* forgetChain(context, sealed)) freed = true;
+  }
   return freed;
 }
 

@@ -76,6 +76,8 @@ export class Session {
   readonly events: CloverEvents = new CloverEvents();
   /** Buffers in doubt, by pointer: never written again by this client until settled. */
   readonly doubts: Map<Pointer, Doubt> = new Map<Pointer, Doubt>();
+  /** The table generation that the service knows this client to have seen. */
+  acknowledged = 0;
   /** No commit number above it is used before the mark on memory node 0 was raised (H23). */
   highWater = 0;
 

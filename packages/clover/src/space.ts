@@ -4,10 +4,15 @@ import type { SpaceStats } from "@pdpm/kv";
 import { bufferBytes } from "@pdpm/layout";
 import type { Protocol } from "@pdpm/verbs";
 import { ask } from "./calls.ts";
+import { handBack } from "./hand-back.ts";
 import type { Context } from "./session.ts";
 
-/** Counts buffers. One call. */
+/**
+ * Counts buffers. What this client has in hand is given back first, for the service cannot tell
+ * buffers that were linked from those that were not before their span is given back.
+ */
 export function* countSpace(context: Context): Protocol<SpaceStats> {
+  yield* handBack(context, () => true);
   const { table, chunksMost } = context.session;
   const chunks = yield* ask(context, { ask: "space" });
   let cellsLive = 0;

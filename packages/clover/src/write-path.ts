@@ -73,7 +73,7 @@ function cursorOf(context: Context, key: Key): Known | undefined {
 /** The latest version; for a key that does not exist the floor of its numbers. */
 function* lookUp(context: Context, key: Key): Protocol<Known | number> {
   const readBytes = bufferHeaderBytes + key.length;
-  const tail = yield* findTail(context, key, { wantsValue: false, readBytes });
+  const tail = yield* findTail(context, key, { wantsValue: false, readBytes, forgets: true });
   if (tail.state === "missing") return tail.floor;
   return { pointer: tail.pointer, commitNumber: tail.header.commitNumber, isSeen: true };
 }

@@ -19,7 +19,7 @@ import type {
   Question,
   ReplyOf,
 } from "./protocol.ts";
-import { endOf } from "./record.ts";
+import { decodeRecord, endOf } from "./record.ts";
 import { directoryOf, floorOf, keyIn } from "./records.ts";
 import { isLeasedTo, type SpaceWriter } from "./space.ts";
 import type { Transaction } from "./transaction.ts";
@@ -53,7 +53,10 @@ export async function keys(
   const next = after === null ? first : `${directoryOf(after).key}\0`;
   const range = { start: next > first ? next : first, end: endOf(first), limit };
   const records = await transaction.range(range);
-  return records.map(({ key }) => keyIn(key));
+  return records.map(({ key: storeKey, value }) => {
+    const key = keyIn(storeKey);
+    return { key, head: decodeRecord(directoryOf(key), value).head };
+  });
 }
 
 export async function create(

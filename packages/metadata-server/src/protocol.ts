@@ -15,7 +15,7 @@ import type { Pointer } from "@pdpm/layout";
 /** The name under which a router reaches the service. */
 export const metadataServer = "metadata";
 /** Call slots of a client: changes under way at most. */
-export const callSlots = 16;
+export const callSlots = 256;
 /** Bytes of a span's bitmap. */
 export const bitmapBytes = 32;
 /** Moves in one `advance` or `clean`, buffers freed by one of them, keys in one page, spans in one
@@ -76,6 +76,12 @@ export interface LookupReply {
   readonly stale: readonly Pointer[];
   /** Commit numbers of a new life of the key start above it. */
   readonly floor: number;
+}
+
+/** A key of the directory. Clover: it may be deleted already, if its chain is sealed. */
+export interface KeyAndHead {
+  readonly key: Uint8Array;
+  readonly head: Pointer;
 }
 
 /** Space of the whole store, in buffers, by chunk. */
@@ -203,8 +209,8 @@ export type Office = "collector" | "coordinator";
 export interface AnswerOf {
   lookup: LookupReply;
   table: ChunkTableReply;
-  /** In byte order. */
-  keys: readonly Uint8Array[];
+  /** In byte order, with their heads. */
+  keys: readonly KeyAndHead[];
   space: readonly ChunkSpace[];
   clients: readonly ClientRecord[];
   leases: readonly SpanPart[];
