@@ -1,39 +1,64 @@
-// A cluster of memory nodes on this host: real processes, started and ended together; and what any
-// cluster's nodes say of themselves.
+// A cluster on this host: memory nodes and, where the design has one, a metadata server; real
+// processes, started and ended together. And what the servers of any cluster say of themselves.
 
 import { join } from "node:path";
 import { type NodeStats, WsNode } from "@pdpm/transport-ws";
+import type { Design } from "pdpm";
+import { type ServerReport, serverReport } from "pdpm/server";
 import { Child, exitText } from "./child.ts";
 
 /** How a cluster is started. */
 export interface ClusterOptions {
+  readonly design: Design;
+  /** Of a new store. */
+  readonly durability?: string | undefined;
   /** Holds one folder per node: node-0, node-1, ... */
   readonly dir: string;
   readonly nodes: number;
+  /** Of the metadata server; any free port without it. */
+  readonly serverPort?: number | undefined;
   /** Of the first node; any free ports without it. */
   readonly port?: number | undefined;
   /** Of each node. */
   readonly maxBytes?: number | undefined;
 }
 
-/** A node of ours. */
-export interface LocalNode {
+/** A server of ours. */
+export interface LocalServer {
   readonly url: string;
   readonly dir: string;
   readonly pid: number;
 }
 
+/** What the servers of a cluster say of themselves. */
+export interface ClusterStats {
+  /** In the order of their ids, as far as it is known. */
+  readonly nodes: readonly NodeStats[];
+  /** Null for Direct, which has none. */
+  readonly server: ServerReport | null;
+}
+
 /** See the head of this file. */
 export class LocalCluster {
-  readonly nodes: readonly LocalNode[];
-  /** Resolves with a sentence when a node ends by itself; stays open otherwise. */
+  readonly design: Design;
+  readonly nodes: readonly LocalServer[];
+  /** The metadata server, where there is one. */
+  readonly server: LocalServer | undefined;
+  /** Resolves with a sentence when one of them ends by itself; stays open otherwise. */
   readonly died: Promise<string>;
   readonly #children: readonly Child[];
   #isStopping = false;
 
-  private constructor(children: readonly Child[], nodes: readonly LocalNode[]) {
+  private constructor(
+    design: Design,
+    children: readonly Child[],
+    nodes: readonly LocalServer[],
+    server: LocalServer | undefined,
+  ) {
+    this.design = design;
     this.#children = children;
     this.nodes = nodes;
+    this.server = server;
     this.died = new Promise((resolve) => {
       for (const child of children) {
         void child.exited.then((exit) => {
@@ -43,43 +68,75 @@ export class LocalCluster {
     });
   }
 
-  /** Starts the nodes side by side. If one fails all are ended. */
-  static async start({ dir, nodes, port, maxBytes }: ClusterOptions): Promise<LocalCluster> {
-    const children = Array.from({ length: nodes }, (_, index) => {
-      const listen = `ws://127.0.0.1:${port === undefined ? 0 : port + index}`;
-      const words = ["memory-node", "--dir", join(dir, `node-${index}`), "--listen", listen];
-      if (maxBytes !== undefined) words.push("--max-bytes", String(maxBytes));
-      return new Child(`memory node ${index}`, [...words, "--json"]);
-    });
+  /** Starts the nodes side by side, then the metadata server. If one fails all are ended. */
+  static async start(options: ClusterOptions): Promise<LocalCluster> {
+    const children = Array.from({ length: options.nodes }, (_, index) => nodeOf(options, index));
     try {
       const lines = await Promise.all(children.map((child) => child.firstLine()));
-      return new LocalCluster(
-        children,
-        lines.map((line) => JSON.parse(line) as LocalNode),
-      );
+      const nodes = lines.map((line) => JSON.parse(line) as LocalServer);
+      let server: LocalServer | undefined;
+      if (options.design !== "direct") {
+        const child = serverOf(options, nodes);
+        children.push(child);
+        server = JSON.parse(await child.firstLine()) as LocalServer;
+      }
+      return new LocalCluster(options.design, children, nodes, server);
     } catch (error) {
-      await Promise.all(children.map((child) => child.stop()));
+      await stopAll(children);
       throw error;
     }
   }
 
   /** The URL of the store on this cluster. */
   get url(): string {
-    const hosts = this.nodes.map(({ url }) => url.replace(/^ws:\/\//, ""));
-    return `pdpm://${hosts.join(",")}?design=direct`;
+    if (this.server !== undefined) return `pdpm://${hostOf(this.server.url)}`;
+    return `pdpm://${this.nodes.map(({ url }) => hostOf(url)).join(",")}?design=direct`;
   }
 
-  /** Ends the nodes and waits until they are gone. */
+  /** Ends the servers and waits until they are gone. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    await Promise.all(this.#children.map((child) => child.stop()));
+    await stopAll(this.#children);
   }
 }
 
-/** What the memory nodes of a store count, in the order of its URL. */
-export function nodeStatsOf(url: string): Promise<NodeStats[]> {
+/** The metadata server goes first: it still has something to tell the memory nodes. */
+async function stopAll(children: readonly Child[]): Promise<void> {
+  const servers = children.filter(({ name }) => !name.startsWith("memory node"));
+  await Promise.all(servers.map((child) => child.stop()));
+  await Promise.all(children.map((child) => child.stop()));
+}
+
+function nodeOf({ dir, port, maxBytes }: ClusterOptions, index: number): Child {
+  const listen = `ws://127.0.0.1:${port === undefined ? 0 : port + index}`;
+  const words = ["memory-node", "--dir", join(dir, `node-${index}`), "--listen", listen];
+  if (maxBytes !== undefined) words.push("--max-bytes", String(maxBytes));
+  return new Child(`memory node ${index}`, [...words, "--json"]);
+}
+
+function serverOf(options: ClusterOptions, nodes: readonly LocalServer[]): Child {
+  const { design, dir, serverPort = 0, durability } = options;
+  const name = design === "central" ? "coordinator" : "metadata-server";
+  const urls = nodes.map(({ url }) => url).join(",");
+  const listen = `ws://127.0.0.1:${serverPort}`;
+  const words = [name, "--dir", join(dir, "server"), "--memory-nodes", urls, "--listen", listen];
+  if (durability !== undefined) words.push("--durability", durability);
+  return new Child(name, [...words, "--json"]);
+}
+
+function hostOf(url: string): string {
+  return url.replace(/^ws:\/\//, "");
+}
+
+/** What the servers of the store at `url` count. */
+export async function clusterStatsOf(url: string): Promise<ClusterStats> {
   const hosts = url.replace(/^pdpm:\/\//, "").replace(/[/?].*$/, "");
-  return Promise.all(hosts.split(",").map((host) => statsOf(`ws://${host}`)));
+  if (/[?&]design=direct/.test(url)) {
+    const nodes = hosts.split(",").map((host) => statsOf(`ws://${host}`));
+    return { nodes: await Promise.all(nodes), server: null };
+  }
+  const server = await serverReport(`ws://${hosts}`);
+  return { nodes: await Promise.all(server.memoryNodes.map(statsOf)), server };
 }
 
 async function statsOf(url: string): Promise<NodeStats> {

@@ -14,8 +14,10 @@ import { guardOutput } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 const verbs: Readonly<Record<string, [line: string, load: () => Promise<{ verb: Verb }>]>> = {
-  up: ["Start a local cluster of memory nodes", () => import("./commands/up.ts")],
+  up: ["Start a local cluster", () => import("./commands/up.ts")],
   "memory-node": ["Serve a memory node", () => import("./commands/memory-node.ts")],
+  "metadata-server": ["Serve a metadata server", () => import("./commands/metadata-server.ts")],
+  coordinator: ["Serve Central's coordinator", () => import("./commands/coordinator.ts")],
   "get <KEY>": ["Print the value of a key", () => import("./commands/get.ts")],
   "put <KEY> [VALUE]": ["Write a value, given or from stdin", () => import("./commands/put.ts")],
   "delete <KEY>": ["Delete a key", () => import("./commands/delete.ts")],
@@ -37,8 +39,8 @@ const examples = `
 Examples:
   $ pdpm put greeting hello --dir ./data
   $ pdpm get greeting --dir ./data
-  $ pdpm up --nodes 2                      # prints a URL; then, elsewhere:
-  $ pdpm get greeting --url pdpm://127.0.0.1:7401?design=direct
+  $ pdpm up --port 7400                    # prints its URL; then, elsewhere:
+  $ pdpm get greeting --url pdpm://127.0.0.1:7400
   $ pdpm compare                           # every design, real processes, one table
 
 A store is named by --dir, --url or PDPM_URL. \`pdpm VERB --help\` has more.

@@ -14,10 +14,10 @@ import { interruptible } from "./interrupt.ts";
 import { bytes, decimal, oneOf, oneOfNow } from "./option-values.ts";
 import type { Given } from "./verb.ts";
 
-/** The designs that this version has: the one place to extend. */
-export const designsHere: readonly Design[] = ["direct"];
+/** The designs, in the order in which they are compared. */
+export const designsHere: readonly Design[] = ["direct", "central", "clover"];
 
-const designName = oneOfNow(designsHere, ["central", "clover"]);
+const designName = oneOf(...designsHere);
 const transportName = oneOfNow(["auto", "mapped", "ws"], ["sim"]);
 
 /** What was said about the store. */
@@ -40,7 +40,7 @@ export function defineStore(command: Command): void {
 /** What concerns a store that is made; one that exists knows its own. */
 export function defineNewStore(command: Command): void {
   command
-    .option("--design <NAME>", "of a new store: direct", designName)
+    .option("--design <NAME>", "of a new store: direct, central or clover (clover)", designName)
     .option("--durability <power|process>", "of a new store (power)", oneOf("power", "process"))
     .option("--max-bytes <N>", "of a new store: the most it may take, like 64MiB", bytes)
     .option("--chunk-bytes <N>", "of a new store: 4MiB to 64MiB, a power of two", bytes);
@@ -63,7 +63,7 @@ export function storeChoice({ options }: Given): StoreChoice {
 export async function openChosen(choice: StoreChoice, create: boolean): Promise<Store> {
   const { dir, url, client } = choice;
   if (dir !== undefined && url !== undefined) throw usageError("give --dir or --url, not both");
-  if (url !== undefined) return connect(url, { ...client, ...designFor(url, client) });
+  if (url !== undefined) return connect(url, client);
   if (dir === undefined) {
     throw usageError("which store? give --dir DIR or --url URL, or set PDPM_URL");
   }
@@ -72,15 +72,6 @@ export async function openChosen(choice: StoreChoice, create: boolean): Promise<
     throw new PdpmError("PDPM_WRONG_STORE", text);
   }
   return open(dir, client);
-}
-
-/** Without a word on the design a URL means the one that this version has. */
-function designFor(url: string, { design }: ClientOptions): ClientOptions {
-  const named = /[?&]design=(\w+)/.exec(url)?.[1];
-  if (named === "central" || named === "clover") {
-    throw usageError(`the URL says design ${named}; this version has ${designsHere.join(", ")}`);
-  }
-  return named === undefined && design === undefined ? { design: "direct" } : {};
 }
 
 /** Opens the store that was named, lends it to `use`, and closes it. */

@@ -31,6 +31,8 @@ export interface CloverParts {
   /** See HousekeepingOptions. */
   readonly looks: boolean;
   readonly heardAt?: (id: number) => number;
+  /** Shows a metadata server that this client lives; embedded ones hold a lease file. */
+  readonly pulse?: (clientId: number) => void;
   readonly cursors: number;
   readonly timeoutMs: number;
   /** Counts what was posted before the client was put together, too. */
@@ -59,7 +61,10 @@ export class CloverClient {
     this.#chunks = new ChunkMap(label.chunkBytes);
     this.housekeeping = new CloverHousekeeping(clock, {
       membership,
-      before: () => this.#renewIfFenced(),
+      before: async () => {
+        await this.#renewIfFenced();
+        parts.pulse?.(this.#identity.clientId);
+      },
       looks: parts.looks,
       heardAt: parts.heardAt ?? (() => 0),
     });

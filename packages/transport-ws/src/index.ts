@@ -6,7 +6,7 @@ export type {
   NodeStats,
   VerbCounts,
 } from "./control.ts";
-export { clientIdLimit } from "./limits.ts";
+export { CloseCode, clientIdLimit, closeReason, wsLimits } from "./limits.ts";
 export { MemoryServer, type MemoryServerOptions, serveMemory } from "./memory-server.ts";
 export type { Connection, MemoryService } from "./service.ts";
 export { VerbCounter } from "./verb-counter.ts";

@@ -5,15 +5,18 @@ import { fixed, grouped, microseconds, percent } from "./numbers.ts";
 import { isClean, type Row } from "./row.ts";
 
 /** Widths of the columns; the first three are aligned to the left. */
-const widths = [6, 6, 2, 9, 6, 7, 6, 7, 5, 6, 9, 6, 4, 4, 3];
+const widths = [7, 6, 2, 9, 6, 7, 6, 7, 5, 6, 6, 6, 4, 4, 4, 3];
 const leftCount = 3;
 
 /** The lines above the rows. */
 export const tableHead: readonly string[] = [
-  line(["", "", "", "", "read", "us", "upd.", "us", "trips", "bytes", "verbs", "", "CPU", "s", ""]),
+  line([
+    ...["", "", "", "", "read", "us", "upd.", "us", "trips", "bytes"],
+    ...["verbs", "", "CPU", "s", "", ""],
+  ]),
   line([
     ...["design", "over", "wl", "ops/s", "p50", "p99", "p50", "p99", "/op", "/op"],
-    ...["posted", "appl'd", "cl.", "m.n.", "ok"],
+    ...["posted", "appl'd", "cl.", "m.n.", "srv.", "ok"],
   ]),
 ];
 
@@ -37,6 +40,7 @@ export function tableRow(row: Row): string {
     verbs.applied === verbs.posted ? "all" : grouped(verbs.applied ?? 0),
     fixed(cpuSeconds.client, 1),
     fixed(cpuSeconds.memoryNode, 1),
+    row.design === "direct" ? "-" : fixed(cpuSeconds.server, 1),
     isClean(row) && row.verified === true ? "yes" : "NO",
   ]);
 }
@@ -68,7 +72,7 @@ export function sentences(rows: readonly Row[]): string[] {
   return [
     `Mapped against ws: ${each(mappedAgainstWs)}.`,
     `Round trips: ${each(updateAgainstRead)}.`,
-    `Memory nodes' share of the CPU time: ${each(shareOfMemoryNodes)}.`,
+    `CPU time of memory nodes and server, of all: ${each(shareOfServers)}.`,
   ];
 }
 
@@ -104,12 +108,13 @@ function updateAgainstRead(rows: readonly Row[]): string {
   return `${costs}, and A (half updates) reaches ${part} of C's (reads only) rate over ws`;
 }
 
-function shareOfMemoryNodes(rows: readonly Row[]): string {
+function shareOfServers(rows: readonly Row[]): string {
   const shareOver = (transport: string): string => {
     const seconds = rows.filter((row) => row.transport === transport).map((row) => row.cpuSeconds);
     const nodes = seconds.reduce((sum, { memoryNode }) => sum + memoryNode, 0);
-    const clients = seconds.reduce((sum, { client }) => sum + client, 0);
-    return percent(nodes, nodes + clients);
+    const servers = seconds.reduce((sum, { server }) => sum + server, 0);
+    const all = seconds.reduce((sum, { client }) => sum + client, nodes + servers);
+    return `${percent(nodes, all)} and ${percent(servers, all)}`;
   };
   return `${shareOver("ws")} over ws, ${shareOver("mapped")} mapped`;
 }

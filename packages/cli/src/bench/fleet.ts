@@ -14,7 +14,7 @@ export interface DeadClient {
 
 /** A process that took part, and its CPU time; null when it died with it. */
 export interface ProcessCost {
-  readonly role: "client" | "memory-node";
+  readonly role: "client" | "memory-node" | "metadata-server" | "coordinator";
   readonly pid: number;
   readonly cpuSeconds: number | null;
 }

@@ -74,10 +74,11 @@ function costLines(row: Row): string[] {
   const lines: [string, string][] = [
     ["round trips/op", `${fixed(row.roundTripsPerOperation, 2)} (${byKind.join(", ")})`],
     ["bytes/op", grouped(row.bytesPerOperation)],
-    ["verbs", `${grouped(verbs.posted)} posted by clients, ${applied}`],
+    ["verbs", `${grouped(verbs.posted)} posted, ${applied}`],
     [
       "CPU seconds",
-      `clients ${fixed(cpuSeconds.client, 2)}, memory nodes ${fixed(cpuSeconds.memoryNode, 2)}`,
+      `clients ${fixed(cpuSeconds.client, 2)}, memory nodes ${fixed(cpuSeconds.memoryNode, 2)}` +
+        (row.design === "direct" ? "" : `, server ${fixed(cpuSeconds.server, 2)}`),
     ],
     [
       "space",

@@ -2,10 +2,10 @@
 // `compare`.
 
 import type { BackendCounters, SpaceStats } from "@pdpm/kv";
-import type { NodeStats } from "@pdpm/transport-ws";
+import type { ClusterStats } from "../cluster.ts";
 import { exitCodes } from "../verb.ts";
 import type { Distribution } from "./choosers.ts";
-import { costsOf, type OperationCost, sumOf, type VerbTotals, verbsIn } from "./counters.ts";
+import { costsOf, type OperationCost, since, sumOf, type VerbTotals, verbsIn } from "./counters.ts";
 import type { DeadClient } from "./fleet.ts";
 import type { LatencySummary } from "./percentiles.ts";
 import type { WorkReport } from "./steps.ts";
@@ -52,11 +52,19 @@ export interface Row extends RowSettings {
   readonly bytesPerOperation: number;
   /** What one get, put or delete of the store cost. */
   readonly costs: Readonly<Record<string, OperationCost>>;
-  /** From the clients' opening to after their closing; applied: null without memory nodes. */
+  /**
+   * From the clients' opening to after their closing: by clients and metadata server (or
+   * coordinator), and by memory nodes; applied: null without memory nodes.
+   */
   readonly verbs: { readonly posted: number; readonly applied: number | null };
   readonly verbsByKind: { readonly posted: VerbTotals; readonly applied: VerbTotals | null };
   /** During the run. */
-  readonly cpuSeconds: { readonly client: number; readonly memoryNode: number };
+  readonly cpuSeconds: {
+    readonly client: number;
+    readonly memoryNode: number;
+    /** Of the metadata server or coordinator; 0 for Direct. */
+    readonly server: number;
+  };
   /**
    * Bytes of the cells in use per entry: both copies, headers, and what a size class leaves over.
    */
@@ -73,11 +81,11 @@ export interface Measured {
   readonly reports: readonly WorkReport[];
   /** The clients' counts of their whole life; a client that died has none. */
   readonly counters: readonly BackendCounters[];
-  readonly nodes: {
-    readonly opened: readonly NodeStats[];
-    readonly begun: readonly NodeStats[];
-    readonly ended: readonly NodeStats[];
-    readonly closed: readonly NodeStats[];
+  readonly servers: {
+    readonly opened: ClusterStats;
+    readonly begun: ClusterStats;
+    readonly ended: ClusterStats;
+    readonly closed: ClusterStats;
   };
   readonly space: SpaceStats;
   readonly verified: boolean | null;
@@ -86,16 +94,17 @@ export interface Measured {
 
 /** Makes a row of what was measured. */
 export function rowOf(settings: RowSettings, measured: Measured): Row {
-  const { reports, counters, nodes, space } = measured;
+  const { reports, counters, servers, space } = measured;
   const tally = new Tally();
   for (const report of reports) tally.add(report.tally);
   const nanoseconds =
     Math.max(...reports.map(({ end }) => end)) - Math.min(...reports.map(({ start }) => start));
   const seconds = nanoseconds / 1e9;
-  const costs = costsOf(sumOf(reports.map((report) => report.counters)));
-  const life = sumOf(counters);
+  const ofServer = serverBetween(servers.begun, servers.ended);
+  const costs = costsOf(sumOf([...reports.map((report) => report.counters), ...ofServer]));
+  const life = sumOf([...counters, ...serverBetween(servers.opened, servers.closed)]);
   const posted = verbsIn(Object.values(life.operations));
-  const applied = appliedBetween(nodes.opened, nodes.closed);
+  const applied = appliedBetween(servers.opened, servers.closed);
   const data = tally.data();
   const entries = Math.max(1, space.cellsLive);
   return {
@@ -118,7 +127,8 @@ export function rowOf(settings: RowSettings, measured: Measured): Row {
     verbsByKind: { posted, applied },
     cpuSeconds: {
       client: sum(reports.map(({ cpuSeconds }) => cpuSeconds)),
-      memoryNode: cpuOf(nodes.ended) - cpuOf(nodes.begun),
+      memoryNode: cpuOf(servers.ended) - cpuOf(servers.begun),
+      server: (servers.ended.server?.cpuSeconds ?? 0) - (servers.begun.server?.cpuSeconds ?? 0),
     },
     bytesPerEntry: space.bytesLive / entries,
     allocatedBytesPerEntry: (space.chunks * space.chunkBytes) / entries,
@@ -142,13 +152,16 @@ function isDamaged({ mismatches, missing, verified, failures }: Row): boolean {
   return mismatches + missing > 0 || verified === false || "PDPM_CORRUPT" in failures;
 }
 
-function appliedBetween(
-  before: readonly NodeStats[],
-  after: readonly NodeStats[],
-): VerbTotals | null {
-  if (after.length === 0) return null;
-  const then = verbsIn(before.map(({ applied }) => applied));
-  const now = verbsIn(after.map(({ applied }) => applied));
+/** What the metadata server or coordinator counted in between; nothing for Direct. */
+function serverBetween(before: ClusterStats, after: ClusterStats): BackendCounters[] {
+  if (before.server === null || after.server === null) return [];
+  return [since(before.server.counters, after.server.counters)];
+}
+
+function appliedBetween(before: ClusterStats, after: ClusterStats): VerbTotals | null {
+  if (after.nodes.length === 0) return null;
+  const then = verbsIn(before.nodes.map(({ applied }) => applied));
+  const now = verbsIn(after.nodes.map(({ applied }) => applied));
   return {
     total: now.total - then.total,
     reads: now.reads - then.reads,
@@ -162,7 +175,7 @@ function summaries(all: Tally["service"]): Record<string, LatencySummary> {
   return Object.fromEntries([...all].map(([op, latencies]) => [op, latencies.summary()]));
 }
 
-function cpuOf(nodes: readonly NodeStats[]): number {
+function cpuOf({ nodes }: ClusterStats): number {
   return sum(nodes.map(({ cpuSeconds }) => cpuSeconds));
 }
 

@@ -32,7 +32,7 @@ export interface RowOrder {
 /** Runs one row. @throws what opening or loading threw; PDPM_UNAVAILABLE when every client died */
 export async function runRow(fleet: Fleet, target: Target, order: RowOrder): Promise<Row> {
   const { settings, tell } = order;
-  const opened = await target.nodeStats();
+  const opened = await target.stats();
   tell("opening the store");
   const design = await open(fleet, target, order);
   if (order.loads) {
@@ -50,21 +50,21 @@ export async function runRow(fleet: Fleet, target: Target, order: RowOrder): Pro
     await fleet.all("work", () => warmUp);
   }
   tell(`workload ${workload}`);
-  const begun = await target.nodeStats();
+  const begun = await target.stats();
   const work = share(order, order);
   const reports = await fleet.all("work", () => work);
-  const ended = await target.nodeStats();
+  const ended = await target.stats();
   const space = await fleet.one("space", null);
   const verified = order.verifies ? await verify(fleet, tell) : null;
   tell("closing");
   const closings = await fleet.all("close", () => null);
-  const closed = await target.nodeStats();
+  const closed = await target.stats();
   return rowOf(
     { ...settings, design },
     {
       reports: present(reports),
       counters: present(closings),
-      nodes: { opened, begun, ended, closed },
+      servers: { opened, begun, ended, closed },
       space,
       verified,
       dead: fleet.dead,

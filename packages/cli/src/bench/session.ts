@@ -61,7 +61,7 @@ export async function withSession<T>(
     return await work({
       fleet,
       target,
-      finish: async () => [...(await fleet.end()), ...(await nodesOf(target))],
+      finish: async () => [...(await fleet.end()), ...(await serversOf(target))],
       keepHistory: (path, about) => {
         const paths = Array.from({ length: settings.clients }, (_, client) => logOf(client));
         return writeHistory(path, about, paths);
@@ -75,7 +75,12 @@ export async function withSession<T>(
   }
 }
 
-async function nodesOf(target: Target): Promise<ProcessCost[]> {
-  const nodes = await target.nodeStats();
-  return nodes.map(({ pid, cpuSeconds }) => ({ role: "memory-node", pid, cpuSeconds }));
+async function serversOf(target: Target): Promise<ProcessCost[]> {
+  const { nodes, server } = await target.stats();
+  const costs: ProcessCost[] = nodes.map(({ pid, cpuSeconds }) => {
+    return { role: "memory-node", pid, cpuSeconds };
+  });
+  if (server === null) return costs;
+  const { role, pid, cpuSeconds } = server;
+  return [...costs, { role, pid, cpuSeconds }];
 }

@@ -1,8 +1,8 @@
 // What a bench runs against: a cluster of its own, a store at a URL, or a directory. A cluster of
 // its own lies in memory where there is room, and goes away with the bench.
 
-import type { NodeStats } from "@pdpm/transport-ws";
-import { LocalCluster, nodeStatsOf } from "../cluster.ts";
+import type { ClientOptions, Design } from "pdpm";
+import { type ClusterStats, clusterStatsOf, LocalCluster } from "../cluster.ts";
 import type { StoreChoice } from "../store-choice.ts";
 import { type Medium, mediumOf, TemporaryFolder } from "../temporary-folder.ts";
 
@@ -21,8 +21,8 @@ export interface Target {
   readonly medium: Medium | null;
   /** Whether nobody else uses its memory nodes. */
   readonly isOwn: boolean;
-  /** What the memory nodes count; none for a directory. */
-  nodeStats(): Promise<readonly NodeStats[]>;
+  /** What its servers count; nothing for a directory. */
+  stats(): Promise<ClusterStats>;
   /** Ends and removes what was started for it. */
   end(): Promise<void>;
 }
@@ -35,13 +35,13 @@ export function bytesOfRecords(recordCount: number, valueBytes: number): number 
 /** A store that is there already, or a directory. */
 export async function givenTarget({ dir, url }: StoreChoice): Promise<Target> {
   if (url !== undefined) {
-    const nodes = (await nodeStatsOf(url)).length;
+    const nodes = (await clusterStatsOf(url)).nodes.length;
     return {
       url,
       what: `${nodes} memory nodes`,
       medium: null,
       isOwn: false,
-      nodeStats: () => nodeStatsOf(url),
+      stats: () => clusterStatsOf(url),
       end: async () => {},
     };
   }
@@ -52,24 +52,34 @@ export async function givenTarget({ dir, url }: StoreChoice): Promise<Target> {
     // It may not be there yet; its parent then says where it will be.
     medium: await mediumOf(path).catch(() => mediumOf(`${path}/..`).catch(() => null)),
     isOwn: false,
-    nodeStats: async () => [],
+    stats: async () => ({ nodes: [], server: null }),
     end: async () => {},
   };
 }
 
 /** A cluster of real processes for this bench alone. */
-export async function ownTarget(name: string, dataBytes: number): Promise<Target> {
+export async function ownTarget(
+  name: string,
+  dataBytes: number,
+  design: Design,
+  { durability }: Pick<ClientOptions, "durability"> = {},
+): Promise<Target> {
   const folder = await TemporaryFolder.make(name, dataBytes);
   try {
     const medium = await mediumOf(folder.path);
-    const cluster = await LocalCluster.start({ dir: folder.path, nodes: nodesOfOwn });
+    const cluster = await LocalCluster.start({
+      design,
+      durability,
+      dir: folder.path,
+      nodes: nodesOfOwn,
+    });
     const { url } = cluster;
     return {
       url,
       what: `${nodesOfOwn} memory nodes of its own`,
       medium,
       isOwn: true,
-      nodeStats: () => nodeStatsOf(url),
+      stats: () => clusterStatsOf(url),
       end: async () => {
         await cluster.stop();
         await folder.remove();

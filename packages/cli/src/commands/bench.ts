@@ -76,7 +76,8 @@ async function bench(given: Given, signal: AbortSignal): Promise<number> {
 
 function targetOf(choice: StoreChoice, dataBytes: number): Promise<Target> {
   const isGiven = choice.dir !== undefined || choice.url !== undefined;
-  return isGiven ? givenTarget(choice) : ownTarget("bench", dataBytes);
+  if (isGiven) return givenTarget(choice);
+  return ownTarget("bench", dataBytes, choice.client.design ?? "clover", choice.client);
 }
 
 /** A directory is always mapped; a cluster of its own is on this host. */

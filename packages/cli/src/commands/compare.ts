@@ -42,7 +42,7 @@ export const verb: Verb = {
       .option("--figure <N>", "not yet", notYet("--figure"))
       .option("--transport <NAME>", "not yet", notYet("choosing a transport"));
   },
-  examples: `  $ pdpm compare                                # about half a minute
+  examples: `  $ pdpm compare                                # about a minute and a half
   $ pdpm compare --seconds 1 --records 2000     # a first look
   $ pdpm compare --json > rows.json
 `,
@@ -106,7 +106,8 @@ async function compare({ options }: Given, signal: AbortSignal): Promise<number>
 /** Runs the rows of one design on a cluster of its own. @returns the processes that took part */
 async function measureDesign(design: Design, comparison: Comparison): Promise<ProcessCost[]> {
   const { settings, seconds, signal, begun, measured } = comparison;
-  const target = await ownTarget("compare", bytesOfRecords(settings.records, settings.valueBytes));
+  const dataBytes = bytesOfRecords(settings.records, settings.valueBytes);
+  const target = await ownTarget("compare", dataBytes, design);
   return withSession(target, { settings, signal, records: false }, async (session) => {
     await begun(target.medium);
     let isLoaded = false;

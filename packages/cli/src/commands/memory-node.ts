@@ -37,7 +37,8 @@ export const verb: Verb = {
   },
 };
 
-function listenAddress(text: string): { host: string; port: number } {
+/** Reads ws://HOST:PORT. */
+export function listenAddress(text: string): { host: string; port: number } {
   const [, host, port] = /^ws:\/\/(\[[^\]]+\]|[^/?#@:[\]]+):(\d{1,5})\/?$/.exec(text) ?? [];
   if (host === undefined) throw usageError(`--listen "${text}" is not ws://HOST:PORT`);
   return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };

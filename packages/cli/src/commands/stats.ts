@@ -1,6 +1,6 @@
-// `pdpm stats`: space of a store, what this command itself cost, and what its memory nodes did.
+// `pdpm stats`: space of a store, what this command itself cost, and what its servers did.
 
-import { nodeStatsOf } from "../cluster.ts";
+import { clusterStatsOf } from "../cluster.ts";
 import { writeJson, writeLine } from "../output.ts";
 import { defineStore, storeChoice, withStore } from "../store-choice.ts";
 import { exitCodes, type Verb } from "../verb.ts";
@@ -9,13 +9,13 @@ import { exitCodes, type Verb } from "../verb.ts";
 export const verb: Verb = {
   define: defineStore,
   examples: `  $ pdpm stats --dir ./data
-  $ pdpm stats --json --url pdpm://127.0.0.1:7401?design=direct
+  $ pdpm stats --json --url pdpm://127.0.0.1:7400
 `,
   async run(given) {
     const { url } = storeChoice(given);
     const stats = await withStore(given, async (store) => {
       const own = await store.stats();
-      return url === undefined ? own : { ...own, nodes: await nodeStatsOf(url) };
+      return url === undefined ? own : { ...own, ...(await clusterStatsOf(url)) };
     });
     if (given.options["json"] === true) await writeJson(stats);
     else for (const line of linesOf("", stats)) await writeLine(line);

@@ -1,10 +1,12 @@
-// `pdpm up`: a local cluster of real memory-node processes, until it is told to stop. Prints the
-// URL of its store. Its nodes end with it, however it ends.
+// `pdpm up`: a local cluster of real processes, until it is told to stop: memory nodes and, where the
+// design has one, a metadata server. Prints the URL of its store. They end with it, however it ends.
 
+import type { Design } from "pdpm";
 import { LocalCluster } from "../cluster.ts";
 import { untilStopped } from "../interrupt.ts";
-import { bytes, whole } from "../option-values.ts";
+import { bytes, oneOf, whole } from "../option-values.ts";
 import { notice, writeJson, writeLine } from "../output.ts";
+import { designsHere } from "../store-choice.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
 import { exitCodes, type Verb } from "../verb.ts";
 
@@ -12,16 +14,22 @@ import { exitCodes, type Verb } from "../verb.ts";
 export const verb: Verb = {
   define(command) {
     command
+      .option("--design <NAME>", "direct, central or clover", oneOf(...designsHere), "clover")
+      .option("--durability <power|process>", "of a new store", oneOf("power", "process"))
       .option("--nodes <N>", "memory nodes", whole(1, 64), 2)
       .option(
         "--dir <DIR>",
         "keeps their memory; without it a temporary folder, removed at the end",
       )
-      .option("--port <N>", "the first node's; the others follow (any free ports)", whole(1, 65535))
+      .option(
+        "--port <N>",
+        "the first server's; the others follow (any free ports)",
+        whole(1, 65535),
+      )
       .option("--max-bytes <N>", "each node's memory grows no further, like 1GiB", bytes);
   },
   examples: `  $ pdpm up
-  $ pdpm up --nodes 3 --dir ./cluster --port 7401
+  $ pdpm up --design direct --nodes 3 --dir ./cluster --port 7401
   $ PDPM_URL=$(pdpm up | head -1) ...                    # or read the first line of its output
 `,
   async run({ options }) {
@@ -29,10 +37,16 @@ export const verb: Verb = {
     const dir = options["dir"] as string | undefined;
     const folder = dir === undefined ? await TemporaryFolder.make("up") : undefined;
     try {
+      const design = options["design"] as Design;
+      const port = options["port"] as number | undefined;
+      const nodePort = port === undefined || design === "direct" ? port : port + 1;
       const cluster = await LocalCluster.start({
+        design,
+        durability: options["durability"] as string | undefined,
         dir: dir ?? (folder as TemporaryFolder).path,
         nodes: options["nodes"] as number,
-        port: options["port"] as number | undefined,
+        port: nodePort,
+        serverPort: port,
         maxBytes: options["maxBytes"] as number | undefined,
       });
       try {
@@ -47,7 +61,8 @@ export const verb: Verb = {
 };
 
 async function serve(cluster: LocalCluster, stopped: Promise<void>, json: boolean) {
-  if (json) await writeJson({ url: cluster.url, nodes: cluster.nodes });
+  if (json)
+    await writeJson({ url: cluster.url, nodes: cluster.nodes, server: cluster.server ?? null });
   else await writeLine(cluster.url);
   if (process.stderr.isTTY) notice(`export PDPM_URL='${cluster.url}'   # Ctrl-C ends the cluster`);
   const died = await Promise.race([stopped, cluster.died]);
