@@ -8,6 +8,7 @@ import {
   copyCapacity,
   copyHeaderBytes,
   type SlotCopy,
+  u16At,
 } from "@pdpm/layout";
 import { type Protocol, read, round, verbBytesMost } from "@pdpm/verbs";
 import { committedOffset, SlotView } from "./slot-view.ts";
@@ -62,7 +63,7 @@ export function keyOfSlot(view: SlotView, sizeClass: number): Key | undefined {
 export function slotKeyText(view: SlotView, sizeClass: number): string {
   const key = keyOfSlot(view, sizeClass) ?? copyAt(view, committedOffset)?.key;
   if (key !== undefined) return keyText(key);
-  const bytes = view.view.getUint16(committedOffset + 32, true);
+  const bytes = u16At(view.bytes, committedOffset + 32);
   const start = committedOffset + copyHeaderBytes;
   if (bytes === 0 || bytes > 1024 || start + bytes > view.bytes.length) return "a key unknown";
   return `a key that reads ${keyText(toKey(view.bytes.subarray(start, start + bytes)))}`;

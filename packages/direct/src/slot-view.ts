@@ -12,6 +12,7 @@ import {
   decodeCopy,
   decodeStateParts,
   type SlotCopy,
+  u32At,
   valueOffset,
 } from "@pdpm/layout";
 
@@ -22,21 +23,19 @@ export const committedOffset = 8;
 export class SlotView {
   readonly slot: Address;
   readonly bytes: Uint8Array;
-  readonly view: DataView;
   /** Undefined if the word is damaged. */
   readonly word: CellWord | undefined;
 
   constructor(slot: Address, bytes: Uint8Array) {
     this.slot = slot;
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.word = decodeStateParts(this.view.getUint32(0, true), this.view.getUint32(4, true));
+    this.word = decodeStateParts(u32At(bytes, 0), u32At(bytes, 4));
   }
 
   /** The copy at `offset` if its header verifies under this slot's address, else why not. */
   header(offset: number): SlotCopy | "short" | "torn" {
-    const check = checkHeader(this.slot, this.bytes, this.view, offset);
-    return check === "ok" ? decodeCopy(this.view, offset) : check;
+    const check = checkHeader(this.slot, this.bytes, offset);
+    return check === "ok" ? decodeCopy(this.bytes, offset) : check;
   }
 
   /** Whether the copy at `offset`, whose header is good, is of `key`. */
@@ -46,7 +45,7 @@ export class SlotView {
 
   /** The value of a copy whose header is good, shared with this view, or why there is none. */
   value(offset: number, copy: SlotCopy): Uint8Array | "short" | "torn" {
-    const check = checkValue(this.bytes, this.view, offset);
+    const check = checkValue(this.bytes, offset);
     if (check !== "ok") return check;
     const start = offset + valueOffset(copy.keyBytes);
     return this.bytes.subarray(start, start + copy.valueBytes);

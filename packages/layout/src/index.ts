@@ -20,6 +20,7 @@ export {
   isBufferClass,
   spansPerChunk,
 } from "./buffer-class.ts";
+export { u16At, u32At } from "./bytes.ts";
 export { checkedWord, numberOf, numberWord, wordAt } from "./checked-word.ts";
 export { checksum64 } from "./checksum.ts";
 export {
@@ -83,9 +84,11 @@ export {
 } from "./size-class.ts";
 export {
   type CopyCheck,
+  checkCopy,
   checkHeader,
   checkValue,
   copyBytes,
+  copyCommitNumber,
   copyHeaderBytes,
   decodeCopy,
   encodeCopy,
@@ -99,6 +102,7 @@ export {
   decodeState,
   decodeStateParts,
   incarnationMost,
+  isFreeLive,
   stateWord,
 } from "./state-word.ts";
 export { ChunkState, decodeTable, type TableEntry, tableWord } from "./table-word.ts";

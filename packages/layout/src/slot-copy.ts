@@ -17,7 +17,8 @@
 
 import { assert } from "@pdpm/base";
 import type { Address } from "./address.ts";
-import { checksum64 } from "./checksum.ts";
+import { u16At, u32At } from "./bytes.ts";
+import { checksum64, isStagedChecksum, stage } from "./checksum.ts";
 
 /** Bytes before the key. */
 export const copyHeaderBytes = 40;
@@ -62,55 +63,69 @@ export function encodeCopy(
   view.setUint16(32, key.length, true);
   bytes.set(key, copyHeaderBytes);
   bytes.set(value, valueOffset(key.length));
-  view.setBigUint64(0, headerChecksum(slot, bytes, 0, key.length), true);
+  const checked = bytes.subarray(8, copyHeaderBytes + key.length);
+  view.setBigUint64(0, checksum64(checked, BigInt(slot)), true);
   return bytes;
-}
-
-function headerChecksum(
-  slot: Address,
-  bytes: Uint8Array,
-  offset: number,
-  keyBytes: number,
-): bigint {
-  return checksum64(bytes.subarray(offset + 8, offset + copyHeaderBytes + keyBytes), BigInt(slot));
 }
 
 /** What a read of a copy found. */
 export type CopyCheck = "ok" | "short" | "torn";
 
 /**
- * Verifies the header and key of the copy at `offset` of `bytes`; `view` is over the same bytes.
- * "short": more bytes must be read before anything can be said.
+ * Verifies the header and key of the copy at `offset` of `bytes`. "short": more bytes must be read
+ * before anything can be said.
  */
-export function checkHeader(
-  slot: Address,
-  bytes: Uint8Array,
-  view: DataView,
-  offset: number,
-): CopyCheck {
-  if (bytes.length < offset + copyHeaderBytes) return "short";
-  const keyBytes = view.getUint16(offset + 32, true);
-  if (keyBytes === 0 || keyBytes > 1024) return "torn";
-  if (bytes.length < offset + copyHeaderBytes + keyBytes) return "short";
-  const expected = view.getBigUint64(offset, true);
-  return expected === headerChecksum(slot, bytes, offset, keyBytes) ? "ok" : "torn";
+export function checkHeader(slot: Address, bytes: Uint8Array, offset: number): CopyCheck {
+  const size = headerSize(bytes, offset);
+  if (typeof size === "string") return size;
+  stage(bytes.subarray(offset, offset + size));
+  return isStagedChecksum(0, 8, size, slot) ? "ok" : "torn";
 }
 
 /** Verifies the value of a copy whose header is good. */
-export function checkValue(bytes: Uint8Array, view: DataView, offset: number): CopyCheck {
-  const start = offset + valueOffset(view.getUint16(offset + 32, true));
-  const end = start + view.getUint32(offset + 28, true);
+export function checkValue(bytes: Uint8Array, offset: number): CopyCheck {
+  const start = valueStart(bytes, offset);
+  const end = start + u32At(bytes, offset + 28);
   if (bytes.length < end) return "short";
-  const expected = view.getBigUint64(offset + 8, true);
-  return expected === checksum64(bytes.subarray(start, end)) ? "ok" : "torn";
+  stage(bytes.subarray(offset, end));
+  return isStagedChecksum(8, start - offset, end - offset) ? "ok" : "torn";
+}
+
+/** Both at once, for the price of one copy. */
+export function checkCopy(slot: Address, bytes: Uint8Array, offset: number): CopyCheck {
+  const size = headerSize(bytes, offset);
+  if (typeof size === "string") return size;
+  stage(bytes);
+  if (!isStagedChecksum(offset, offset + 8, offset + size, slot)) return "torn";
+  const start = valueStart(bytes, offset);
+  const end = start + u32At(bytes, offset + 28);
+  if (bytes.length < end) return "short";
+  return isStagedChecksum(offset + 8, start, end) ? "ok" : "torn";
+}
+
+/** Bytes of header and key, or why there are none. */
+function headerSize(bytes: Uint8Array, offset: number): number | "short" | "torn" {
+  if (bytes.length < offset + copyHeaderBytes) return "short";
+  const keyBytes = u16At(bytes, offset + 32);
+  if (keyBytes === 0 || keyBytes > 1024) return "torn";
+  return bytes.length < offset + copyHeaderBytes + keyBytes ? "short" : copyHeaderBytes + keyBytes;
+}
+
+function valueStart(bytes: Uint8Array, offset: number): number {
+  return offset + valueOffset(u16At(bytes, offset + 32));
+}
+
+/** The commit number of a copy whose header is good. */
+export function copyCommitNumber(bytes: Uint8Array, offset: number): number {
+  return u32At(bytes, offset + 16) + u32At(bytes, offset + 20) * 2 ** 32;
 }
 
 /** The fields of a copy whose header is good. */
-export function decodeCopy(view: DataView, offset: number): SlotCopy {
+export function decodeCopy(bytes: Uint8Array, offset: number): SlotCopy {
   return {
-    commitNumber: Number(view.getBigUint64(offset + 16, true)),
-    incarnation: view.getUint32(offset + 24, true),
-    valueBytes: view.getUint32(offset + 28, true),
-    keyBytes: view.getUint16(offset + 32, true),
+    commitNumber: copyCommitNumber(bytes, offset),
+    incarnation: u32At(bytes, offset + 24),
+    valueBytes: u32At(bytes, offset + 28),
+    keyBytes: u16At(bytes, offset + 32),
   };
 }

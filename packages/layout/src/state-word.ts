@@ -32,6 +32,11 @@ export function stateWord(state: CellState, incarnation: number, owner: number):
   return checkedWord(incarnation | ((owner & 63) << 26), (owner >>> 6) | (state << 21));
 }
 
+/** Whether a word, given as its halves, is that of a live cell of this life that nobody holds. */
+export function isFreeLive(low: number, high: number, incarnation: number): boolean {
+  return low === incarnation && (high & 0xffffff) === CellState.live << 21 && isChecked(low, high);
+}
+
 /** Decodes; undefined if the word is damaged or its state is none of ours. */
 export function decodeState(word: bigint): CellWord | undefined {
   return decodeStateParts(lowOf(word), highOf(word));

@@ -9,6 +9,7 @@ import {
   CellState,
   ChunkState,
   cellBytes,
+  checkCopy,
   checkHeader,
   checkValue,
   clearedEntry,
@@ -118,12 +119,12 @@ test("the bucket of FORMAT.md has one entry and a floor of 9", () => {
 
 test("the copy of FORMAT.md says greeting: hello, and any damaged byte of it shows", () => {
   const bytes = formatExample("slot-copy");
-  const view = new DataView(bytes.buffer);
   const encode = (value: string): Uint8Array => new TextEncoder().encode(value);
   expect(encodeCopy(slot, 9, 3, encode("greeting"), encode("hello"))).toEqual(bytes);
-  expect(checkHeader(slot, bytes, view, 0)).toBe("ok");
-  expect(checkValue(bytes, view, 0)).toBe("ok");
-  const copy = decodeCopy(view, 0);
+  expect(checkHeader(slot, bytes, 0)).toBe("ok");
+  expect(checkValue(bytes, 0)).toBe("ok");
+  expect(checkCopy(slot, bytes, 0)).toBe("ok");
+  const copy = decodeCopy(bytes, 0);
   expect(copy).toEqual({ commitNumber: 9, incarnation: 3, keyBytes: 8, valueBytes: 5 });
   expect(text(bytes.subarray(40, 48))).toBe("greeting");
   const start = valueOffset(copy.keyBytes);
@@ -131,13 +132,14 @@ test("the copy of FORMAT.md says greeting: hello, and any damaged byte of it sho
   for (let at = 0; at < start + copy.valueBytes; at += 1) {
     for (const mask of [0x01, 0x80, 0xff]) {
       bytes[at] = (bytes[at] as number) ^ mask;
-      const isBelieved =
-        checkHeader(slot, bytes, view, 0) === "ok" && checkValue(bytes, view, 0) === "ok";
+      const isBelieved = checkHeader(slot, bytes, 0) === "ok" && checkValue(bytes, 0) === "ok";
       expect(isBelieved, `byte ${at} ^ ${mask}`).toBe(false);
+      expect(checkCopy(slot, bytes, 0), `byte ${at} ^ ${mask}`).not.toBe("ok");
       bytes[at] = (bytes[at] as number) ^ mask;
     }
   }
-  expect(checkHeader(slot + 64, bytes, view, 0), "in another slot").toBe("torn");
+  expect(checkHeader(slot + 64, bytes, 0), "in another slot").toBe("torn");
+  expect(checkCopy(slot + 64, bytes, 0), "in another slot").toBe("torn");
 });
 
 test("every value up to 1 MiB under every key up to 1,024 bytes has a class, of a fitting size", () => {
