@@ -16,7 +16,7 @@ import { countSpace } from "./audit.ts";
 import { bucketsPerPage, scanPage } from "./key-scan.ts";
 import { readKey } from "./read-path.ts";
 import { settle } from "./reap.ts";
-import type { Context, Session } from "./session.ts";
+import { Context, type Session } from "./session.ts";
 import { writeKey } from "./write-path.ts";
 
 /** A client of a Direct store. */
@@ -142,7 +142,7 @@ export class DirectBackend implements Backend {
 
   #context(operation: Operation): Context {
     operation.epoch = this.#session.table.generation;
-    return { session: this.#session, operation };
+    return new Context(this.#session, operation);
   }
 
   #checkOpen(): void {

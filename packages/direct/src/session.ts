@@ -106,7 +106,12 @@ export class Session {
 }
 
 /** What protocols are given: the session, and the operation that they belong to. */
-export interface Context {
+export class Context {
   readonly session: Session;
   readonly operation: Operation;
+
+  constructor(session: Session, operation: Operation) {
+    this.session = session;
+    this.operation = operation;
+  }
 }

@@ -1,17 +1,21 @@
 // What a read of a slot says, decided from a private copy of its bytes and nothing else. The bytes
 // may mix several writes; what they say counts only if it verifies.
 
-import { isKeyAt, type Key } from "@pdpm/kv";
+import { Found, isKeyAt, type Key } from "@pdpm/kv";
 import {
   type Address,
   CellState,
   type CellWord,
+  checkCopy,
   checkHeader,
   checkValue,
+  copyCommitNumber,
   copyHeaderBytes,
   decodeCopy,
   decodeStateParts,
+  isFreeLive,
   type SlotCopy,
+  u16At,
   u32At,
   valueOffset,
 } from "@pdpm/layout";
@@ -60,4 +64,27 @@ export class SlotView {
 /** Bytes to read from a slot's start to have the whole of this copy as the committed one. */
 export function readBytesFor(copy: SlotCopy): number {
   return committedOffset + valueOffset(copy.keyBytes) + copy.valueBytes;
+}
+
+/**
+ * What nearly every read brings: nobody holds the slot, it has the life that was expected, and the
+ * committed copy verifies, is of `key` and ends where the image does. Anything else is undefined
+ * and takes a closer look. As strict as that look, at a third of its price: no view, no decoded
+ * word, one pass for both checksums.
+ */
+export function foundAtRest(
+  slot: Address,
+  incarnation: number,
+  key: Key,
+  image: Uint8Array,
+): Found | undefined {
+  const copy = committedOffset;
+  if (!isFreeLive(u32At(image, 0), u32At(image, 4), incarnation)) return undefined;
+  if (checkCopy(slot, image, copy) !== "ok") return undefined;
+  if (u32At(image, copy + 24) !== incarnation) return undefined;
+  const keyBytes = u16At(image, copy + 32);
+  if (!isKeyAt(key, image, copy + copyHeaderBytes, keyBytes)) return undefined;
+  const start = copy + valueOffset(keyBytes);
+  if (start + u32At(image, copy + 28) !== image.length) return undefined;
+  return new Found(image.subarray(start), copyCommitNumber(image, copy));
 }

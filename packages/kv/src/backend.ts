@@ -4,12 +4,21 @@
 import type { Limits, OperationCounters } from "@pdpm/verbs";
 import type { Key } from "./key.ts";
 
-/** A value and its commit number. */
-export interface Found {
+/**
+ * A value and its commit number. Made by its constructor where speed counts: what an object literal
+ * makes V8 allocates among the old objects once a bulk load let many of its kind grow old, and then
+ * every get leaves garbage that only a full collection finds (8 % of a mapped get).
+ */
+export class Found {
   /** Private to the caller; 8-byte aligned in its buffer. */
   readonly value: Uint8Array;
   /** Commit number: per key it only grows, also across delete and re-create. */
   readonly version: number;
+
+  constructor(value: Uint8Array, version: number) {
+    this.value = value;
+    this.version = version;
+  }
 }
 
 /** What a backend can and cannot do, so that the contract suite and users need not guess. */

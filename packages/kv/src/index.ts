@@ -1,12 +1,12 @@
 // The contract of a key-value store, and the store that stands on any backend that keeps it.
 export type { KeyInput } from "./arguments.ts";
-export type {
-  Backend,
-  BackendCounters,
-  BackendStats,
+export {
+  type Backend,
+  type BackendCounters,
+  type BackendStats,
   Found,
-  SpaceStats,
-  Supports,
+  type SpaceStats,
+  type Supports,
 } from "./backend.ts";
 export type { Codec } from "./codec.ts";
 export {

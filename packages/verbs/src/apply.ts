@@ -41,6 +41,14 @@ function applyOne(memory: Memory, post: Post): unknown {
   }
 }
 
+function applySafely(memory: Memory, post: Post): unknown {
+  try {
+    return applyOne(memory, post);
+  } catch (error) {
+    return asFailure(error);
+  }
+}
+
 /** What went wrong, as an error of ours. */
 export function asFailure(error: unknown): PdpmError {
   if (error instanceof PdpmError) return error;
@@ -64,12 +72,7 @@ async function applyRest(
 
 function applyFrom(memory: Memory, posts: Round, replies: unknown[]): Replies | Promise<Replies> {
   while (replies.length < posts.length) {
-    let reply: unknown;
-    try {
-      reply = applyOne(memory, posts[replies.length] as Post);
-    } catch (error) {
-      reply = asFailure(error);
-    }
+    const reply = applySafely(memory, posts[replies.length] as Post);
     if (reply instanceof Promise) return applyRest(memory, posts, replies, reply);
     replies.push(reply);
   }
@@ -81,5 +84,12 @@ function applyFrom(memory: Memory, posts: Round, replies: unknown[]): Replies | 
  * it. Ready at once when no flush has to wait. Never throws: failures are replies.
  */
 export function applyPosts(memory: Memory, posts: Round): Replies | Promise<Replies> {
-  return applyFrom(memory, posts, []);
+  if (posts.length !== 1) return applyFrom(memory, posts, []);
+  const reply = applySafely(memory, posts[0] as Post);
+  return reply instanceof Promise ? applyRest(memory, posts, [], reply) : listOf(reply);
+}
+
+/** An array of exactly this, allocated among the young objects (see `together`). */
+function listOf(...items: unknown[]): unknown[] {
+  return items;
 }

@@ -7,7 +7,7 @@ export { type CallHandler, type Fabric, type NodeFabric, Router } from "./fabric
 export { invalidRange, type Memory } from "./memory.ts";
 export { type ExtendRequest, nodeServer } from "./node-server.ts";
 export { type Limits, Operation } from "./operation.ts";
-export { type Protocol, type RepliesOf, round } from "./protocol.ts";
+export { type Protocol, type RepliesOf, repliesTo, round, together } from "./protocol.ts";
 export {
   call,
   commitPoint,

@@ -12,12 +12,24 @@ export type RepliesOf<P extends readonly Post[]> = {
   -readonly [K in keyof P]: P[K] extends Post<infer R> ? R : never;
 };
 
+/** One round trip: `repliesTo` what it posts. */
+export function* round<const P extends readonly Post[]>(...posts: P): Protocol<RepliesOf<P>> {
+  return repliesTo(posts, yield posts);
+}
+
 /**
- * One round trip. Returns the replies in order; an optional post that failed replies undefined.
+ * The posts of a round. Not an array literal: V8 would allocate those among the old objects once a
+ * bulk load let many grow old.
+ */
+export function together<const P extends readonly Post[]>(...posts: P): P {
+  return posts;
+}
+
+/**
+ * The replies in the order of their posts; an optional post that failed replies undefined.
  * @throws the first failure among the posts that are not optional, once all replies are in.
  */
-export function* round<const P extends readonly Post[]>(...posts: P): Protocol<RepliesOf<P>> {
-  const replies = yield posts;
+export function repliesTo<P extends readonly Post[]>(posts: P, replies: Replies): RepliesOf<P> {
   for (let i = 0; i < posts.length; i += 1) {
     if (!(replies[i] instanceof PdpmError)) continue;
     if (!posts[i]?.optional) throw replies[i];
