@@ -28,10 +28,10 @@ export class Starving {
  * Claims a cell of `sizeClass`, or, when the store cannot grow any more, of a larger slot class.
  */
 export function* claimCell(context: Context, sizeClass: number): Protocol<ClaimedCell | Starving> {
-  const { starved } = context.session.pool;
+  const { pool } = context.session;
   const exact = yield* claimSeen(context, sizeClass);
   if (exact !== undefined) return exact;
-  if (sizeClass !== bucketClass && starved.has(sizeClass)) {
+  if (sizeClass !== bucketClass && pool.mayTakeLarger(sizeClass)) {
     for (let larger = sizeClass + 1; larger < slotClassCount; larger += 1) {
       const cell = yield* claimSeen(context, larger);
       if (cell !== undefined) return cell;

@@ -54,14 +54,14 @@ export function* makeSpace(context: Context, sizeClass: number): Protocol<void> 
     }
     yield* release(context, [lock]);
     if (isNew) {
-      pool.starved.delete(sizeClass);
+      pool.feed(sizeClass);
       return;
     }
   } catch (error) {
     yield* giveUp(context, lock, error);
     throw error;
   }
-  pool.starved.add(sizeClass);
+  pool.starve(sizeClass);
   if (yield* pool.searchAll(sizeClass)) return;
   throw new PdpmError(
     "PDPM_NO_SPACE",

@@ -26,6 +26,12 @@ const wordsPerRound = 64;
 /** Free cells remembered per class; what this client frees beyond it is found by looking. */
 const rememberedMost = 4096;
 
+/**
+ * Larger cells that a starved class takes before a chunk is asked for again: chunks empty without
+ * the table saying so.
+ */
+const largerClaimsMost = 64;
+
 /** One class's search through its chunks. */
 class Search {
   readonly seen: FreeCell[] = [];
@@ -43,12 +49,36 @@ export class SlotPool {
   readonly #table: ChunkTable;
   readonly #prng: Prng;
   readonly #searches = new Map<number, Search>();
-  /** Classes for which no chunk could be had; their inserts take larger cells. */
-  readonly starved: Set<number> = new Set<number>();
+  /** Classes for which no chunk could be had, and how long that is believed. */
+  readonly #starved = new Map<number, { readonly generation: number; claimsLeft: number }>();
 
   constructor(table: ChunkTable, prng: Prng) {
     this.#table = table;
     this.#prng = prng;
+  }
+
+  /** No chunk could be had for the class: its inserts take larger cells for now. */
+  starve(sizeClass: number): void {
+    const { generation } = this.#table;
+    this.#starved.set(sizeClass, { generation, claimsLeft: largerClaimsMost });
+  }
+
+  /** A chunk could be had. */
+  feed(sizeClass: number): void {
+    this.#starved.delete(sizeClass);
+  }
+
+  /**
+   * Whether an insert of the class may take a larger cell, which it then does. That ends when the
+   * table changes, for then a chunk may be had again, and after `largerClaimsMost` claims.
+   */
+  mayTakeLarger(sizeClass: number): boolean {
+    const starved = this.#starved.get(sizeClass);
+    if (starved === undefined) return false;
+    const isOver = starved.claimsLeft === 0 || starved.generation !== this.#table.generation;
+    if (isOver) this.#starved.delete(sizeClass);
+    else starved.claimsLeft -= 1;
+    return !isOver;
   }
 
   /** A cell that may be free, or undefined when none is remembered. */
