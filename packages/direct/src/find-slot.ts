@@ -75,13 +75,14 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
       if (chain.damaged) throw corrupt(`the bucket of ${keyText(key)} is damaged`);
       return undefined;
     }
+    let byWhom: string;
     if (match.kind === "unclear") {
       if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
-      yield* helpSlotHolder(context, match.view, key);
+      byWhom = yield* helpSlotHolder(context, match.view, key);
     } else {
-      yield* helpBucketHolder(context, chain);
+      byWhom = yield* helpBucketHolder(context, chain);
     }
-    yield* patience.wait(`${keyText(key)} is being changed`);
+    yield* patience.wait(`${keyText(key)} is being changed${byWhom}`);
   }
 }
 
@@ -105,8 +106,8 @@ export function* findLocked(
       throw corrupt(`the bucket of ${keyText(key)} names a slot that is not there`);
     }
     if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
-    yield* helpSlotHolder(context, match.view, key, chain);
-    yield* patience.wait(`${keyText(key)} is being changed`);
+    const byWhom = yield* helpSlotHolder(context, match.view, key, chain);
+    yield* patience.wait(`${keyText(key)} is being changed${byWhom}`);
   }
 }
 
@@ -179,30 +180,33 @@ export function* settlePending(context: Context, entries: readonly PlacedEntry[]
 
 /**
  * If the slot in the way is held by a dead client, finishes its work. `chain`: we hold its bucket.
+ * @returns who holds it and goes on, for messages: " by client 7 (pid 12, node)"; else "".
  */
 export function* helpSlotHolder(
   context: Context,
   view: SlotView,
   key?: Key,
   chain?: BucketChain,
-): Protocol<void> {
+): Protocol<string> {
   const { session } = context;
   const owner = view.word?.owner ?? 0;
-  if (owner === 0 || session.held.has(view.slot)) return;
-  const { alive } = yield* judge(context, owner);
-  if (alive && owner !== session.clientId) return;
+  if (owner === 0 || session.held.has(view.slot)) return "";
+  const { alive, who } = yield* judge(context, owner);
+  if (alive && owner !== session.clientId) return ` by client ${owner} (${who})`;
   yield* recoverSlot(context, view.slot, owner, key, chain);
+  return "";
 }
 
-/** If the bucket is held by a dead client, finishes its work. */
-function* helpBucketHolder(context: Context, chain: BucketChain): Protocol<void> {
+/** The same for the bucket. */
+function* helpBucketHolder(context: Context, chain: BucketChain): Protocol<string> {
   const { session } = context;
-  if (session.held.has(chain.home)) return;
+  if (session.held.has(chain.home)) return "";
   const holder = decodeState(chain.homeImage.lockWord);
-  if (holder === undefined || holder.owner === 0) return;
-  const { alive } = yield* judge(context, holder.owner);
-  if (alive && holder.owner !== session.clientId) return;
+  if (holder === undefined || holder.owner === 0) return "";
+  const { alive, who } = yield* judge(context, holder.owner);
+  if (alive && holder.owner !== session.clientId) return ` by client ${holder.owner} (${who})`;
   // Taking a dead holder's lock repairs the bucket.
   const { hold } = yield* lockBucket(context, chain.home);
   yield* release(context, [hold]);
+  return "";
 }

@@ -5,6 +5,7 @@
 import { type Key, toKey } from "@pdpm/kv";
 import {
   type Address,
+  addressText,
   BucketImage,
   bucketBytes,
   CellState,
@@ -44,22 +45,23 @@ function* scanBucket(context: Context, home: Address, first: BucketImage): Proto
   let image = first;
   for (;;) {
     const keys = yield* scanOnce(context, home, image, looks);
-    if (keys !== undefined) return keys;
-    yield* patience.wait(`bucket ${home} is being changed`);
+    if (typeof keys === "object") return keys;
+    yield* patience.wait(`bucket ${addressText(home)} is being changed${keys}`);
     const [bytes] = yield* round(read(home, bucketBytes));
     image = new BucketImage(bytes);
   }
 }
 
 /**
- * Undefined when an entry changed meanwhile, or a slot cannot be made out yet: to be tried again.
+ * When an entry changed meanwhile, or a slot cannot be made out yet: text that says by whom, or "".
+ * Then it is to be tried again.
  */
 function* scanOnce(
   context: Context,
   home: Address,
   image: BucketImage,
   looks: Looks,
-): Protocol<Set<Key> | undefined> {
+): Protocol<Set<Key> | string> {
   const chain = yield* followChain(context, home, image);
   const entries = [...chain.entries()];
   if (chain.damaged) throw corrupt(`bucket ${home} is damaged`);
@@ -67,7 +69,7 @@ function* scanOnce(
   if (entries.length === 0) return keys;
   yield* settlePending(context, entries);
   for (const { cell, sizeClass } of entries) {
-    if (!(yield* reloadUnknown(context, cell, sizeClass))) return undefined;
+    if (!(yield* reloadUnknown(context, cell, sizeClass))) return "";
   }
   const reads = entries.map(({ cell, sizeClass }) =>
     read(cell, Math.min(headBytes, committedOffset + copyCapacity(sizeClass))),
@@ -78,8 +80,7 @@ function* scanOnce(
     const key = keyOf(view);
     if (key === undefined) {
       if (looks.showDamage(view)) throw corrupt(`the key in cell ${cell} does not verify`);
-      yield* helpSlotHolder(context, view);
-      return undefined;
+      return yield* helpSlotHolder(context, view);
     }
     // Followed into an overflow bucket that serves another home bucket by now: not a key of this
     // one.
@@ -88,7 +89,7 @@ function* scanOnce(
     if (view.isLive || (yield* findSlot(context, key)) !== undefined) keys.add(key);
   }
   // A key that moved away before its slot was read is found at the second try.
-  return (yield* areUnchanged(entries)) ? keys : undefined;
+  return (yield* areUnchanged(entries)) ? keys : "";
 }
 
 /** The key that a named slot is of; undefined when that cannot be said now. */

@@ -68,6 +68,7 @@ function* readSlot(
   let patience: Patience | undefined;
   let before: Uint8Array | undefined;
   let equal = 0;
+  let byWhom: string | undefined = "";
   for (let unseen = first; ; unseen = undefined) {
     const image = unseen ?? (yield* round(read(slot, bytes)))[0];
     const view = new SlotView(slot, image);
@@ -76,7 +77,8 @@ function* readSlot(
       if (word.incarnation !== cursor.incarnation) return "gone";
       if (word.state === CellState.dead) return yield* goneForGood(context, slot);
       if (word.state !== CellState.live) return "gone";
-      if (word.owner !== 0 && !(yield* isInGoodHands(context, slot, word.owner, key))) {
+      byWhom = word.owner === 0 ? "" : yield* livingHolder(context, slot, word.owner, key);
+      if (byWhom === undefined) {
         patience ??= new Patience(context);
         yield* patience.wait(`${keyText(key)} is being recovered`);
         continue;
@@ -95,7 +97,7 @@ function* readSlot(
     if (equal >= equalTornReadsMost) throw corruptSlot(key, slot);
     before = image;
     patience ??= new Patience(context);
-    yield* patience.wait(`${keyText(key)} is being written by client ${word?.owner ?? "?"}`);
+    yield* patience.wait(`${keyText(key)} is being written${byWhom}`);
   }
 }
 
@@ -130,22 +132,22 @@ function* goneForGood(context: Context, slot: Address): Protocol<"gone"> {
 }
 
 /**
- * Whether the holder of a slot's lock may go on with it. A dead one's update is finished first,
- * torn or not (H5); then the slot is to be read again.
+ * Who holds a slot's lock and goes on with it, for messages: " by client 7 (pid 12, node)".
+ * Undefined: a dead one, whose update was finished, torn or not (H5); now the slot is read again.
  */
-function* isInGoodHands(
+function* livingHolder(
   context: Context,
   slot: Address,
   owner: number,
   key: Key,
-): Protocol<boolean> {
+): Protocol<string | undefined> {
   const { session } = context;
   if (owner === session.clientId) {
-    if (session.held.has(slot)) return true;
+    if (session.held.has(slot)) return " by this client";
   } else {
-    const { alive } = yield* judge(context, owner);
-    if (alive) return true;
+    const { alive, who } = yield* judge(context, owner);
+    if (alive) return ` by client ${owner} (${who})`;
   }
   yield* recoverSlot(context, slot, owner, key);
-  return false;
+  return undefined;
 }
