@@ -305,4 +305,39 @@ describe("fsck", () => {
     copyFileSync(copy, file.path);
     expect(await fsck(directory)).toMatchObject({ problems: [], keys: 1 });
   });
+
+  test("a header whose size was damaged is PDPM_CORRUPT when the store is opened", async () => {
+    const directory = await scene.directory("memory");
+    const file = new StoreFile(directory);
+    const make = (): Promise<Store> => open(directory, options);
+    await using(make, (store) => store.put("small", new Uint8Array(10)));
+    await using(make, (store) => store.put("large", new Uint8Array(100_000)));
+    const size = readFileSync(file.path).length;
+    const { chunkBytes } = options;
+    const wordOf = (bytes: number): Uint8Array =>
+      new Uint8Array(new BigUint64Array([BigInt(bytes)]).buffer);
+    const shorter = [regionHeaderBytes, 2 * regionHeaderBytes, size - chunkBytes, size - 4096];
+    for (const bytes of [...shorter, 0, size - 1, size + 4096]) {
+      file.write(headerWordOffset.sizeBytes, wordOf(bytes));
+      await expect(make(), `${bytes} bytes`).rejects.toMatchObject({ code: "PDPM_CORRUPT" });
+      await expect(fsck(directory), `${bytes} bytes`).rejects.toMatchObject({
+        code: "PDPM_CORRUPT",
+      });
+      if (!shorter.includes(bytes)) continue;
+      const node = await startNode(scene, directory);
+      const connected = connect(urlOf(node.host), { ...options, transport: "ws" });
+      await expect(connected, `${bytes} bytes`).rejects.toMatchObject({ code: "PDPM_CORRUPT" });
+      await node.child.kill();
+    }
+    file.write(headerWordOffset.sizeBytes, wordOf(size));
+    expect(await fsck(directory)).toMatchObject({ problems: [], keys: 2 });
+    // A client that has the store open finds out at its next verb.
+    await using(make, async (store) => {
+      expect(await store.get("large")).toEqual(new Uint8Array(100_000));
+      file.write(headerWordOffset.sizeBytes, wordOf(size - 4096));
+      await expect(store.get("large")).rejects.toMatchObject({ code: "PDPM_CORRUPT" });
+      file.write(headerWordOffset.sizeBytes, wordOf(size));
+      expect(await store.get("large")).toEqual(new Uint8Array(100_000));
+    });
+  });
 });

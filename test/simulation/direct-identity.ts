@@ -2,6 +2,7 @@
 
 import {
   type Context,
+  enterTable,
   findLease,
   judge,
   markDead,
@@ -54,7 +55,7 @@ export class Identity {
 /** Enters the store, in the order of packages/client/src/direct-client.ts. */
 export function* join(context: Context, identity: Identity): Protocol<void> {
   const { session } = context;
-  yield* session.table.load();
+  yield* enterTable(session);
   identity.lease = yield* takeLease(session, 1, 2);
   identity.acknowledged = session.table.generation;
 }

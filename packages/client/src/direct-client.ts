@@ -6,6 +6,7 @@ import { type Clock, isPdpmError, Prng } from "@pdpm/base";
 import {
   DirectBackend,
   type ExtendRequest,
+  enterTable,
   freeLease,
   type JudgeRequest,
   membersServer,
@@ -113,7 +114,7 @@ export class DirectClient {
   /** Shows the others that `session` lives. Nothing may be locked in its name before. */
   async #takeLease(runner: Runner, session: Session, { kind }: Identity): Promise<Address> {
     const { timeoutMs } = this.#parts;
-    await runner.run(runner.operation("open"), session.table.load(), { timeoutMs });
+    await runner.run(runner.operation("open"), enterTable(session), { timeoutMs });
     const take = takeLease(session, process.pid, kind);
     return await runner.run(runner.operation("open"), take, { timeoutMs });
   }

@@ -9,6 +9,7 @@ import type { Protocol } from "@pdpm/verbs";
 import { auditBuckets } from "./audit-buckets.ts";
 import { auditCells } from "./audit-cells.ts";
 import { auditRoot } from "./audit-root.ts";
+import { enterTable } from "./enter-table.ts";
 import { Findings, type HeldWord, type Problem } from "./findings.ts";
 import type { Context } from "./session.ts";
 
@@ -47,7 +48,7 @@ export function* auditStore(context: Context): Protocol<AuditReport> {
   };
   // With a chunk table that cannot be read nothing can be said of what stands in the chunks.
   if (yield* auditRoot(session, findings)) {
-    yield* session.table.load();
+    yield* enterTable(session);
     yield* auditBuckets(context, findings);
     space = yield* auditCells(context, findings);
   }

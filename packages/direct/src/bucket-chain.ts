@@ -6,6 +6,7 @@ import { assert } from "@pdpm/base";
 import { type Key, keyBytes } from "@pdpm/kv";
 import {
   type Address,
+  addressText,
   BucketImage,
   bucketBytes,
   bucketClass,
@@ -70,7 +71,8 @@ export class BucketChain {
   /** Commit numbers of deleted keys of this bucket are at most this. */
   get floor(): number {
     const floor = numberOf(this.homeImage.floorWord);
-    if (floor === undefined) throw corrupt(`the floor of bucket ${this.home} is damaged`);
+    if (floor === undefined)
+      throw corrupt(`the floor of bucket ${addressText(this.home)} is damaged`);
     return floor;
   }
 
@@ -126,7 +128,8 @@ export function* followChain(
       chain.damaged = true;
       break;
     }
-    if (chain.images.length >= chainMost) throw corrupt(`the chain of bucket ${home} does not end`);
+    if (chain.images.length >= chainMost)
+      throw corrupt(`the chain of bucket ${addressText(home)} does not end`);
     const [bytes] = yield* round(read(address, bucketBytes));
     last = new BucketImage(bytes);
     chain.add(address, last);

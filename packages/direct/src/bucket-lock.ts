@@ -2,7 +2,7 @@
 // never stand in it twice (H21). Readers do not take it. A dead holder's lock is taken over, and
 // what it left half done is finished first.
 
-import { type Address, BucketImage, bucketBytes, decodeState } from "@pdpm/layout";
+import { type Address, addressText, BucketImage, bucketBytes, decodeState } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";
 import { type BucketChain, followChain, readChain } from "./bucket-chain.ts";
 import { repairBucket } from "./bucket-repair.ts";
@@ -39,12 +39,13 @@ function* takeLock(context: Context, hold: Hold): Protocol<BucketImage | undefin
   const patience = new Patience(context);
   for (;;) {
     while (session.held.has(address)) {
-      yield* patience.wait(`bucket ${address} is in use by this client`);
+      yield* patience.wait(`bucket ${addressText(address)} is in use by this client`);
     }
     const [found, bytes] = yield* take(context, address, 0n, word, read(address, bucketBytes));
     if (found === 0n) return new BucketImage(bytes as Uint8Array);
     const holder = decodeState(found);
-    if (holder === undefined) throw corrupt(`the lock word of bucket ${address} is damaged`);
+    if (holder === undefined)
+      throw corrupt(`the lock word of bucket ${addressText(address)} is damaged`);
     session.events.lockWaits += 1;
     const { alive, who } = yield* judge(context, holder.owner);
     if (alive && holder.owner !== session.clientId) {

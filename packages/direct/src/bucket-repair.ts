@@ -4,6 +4,7 @@
 
 import {
   type Address,
+  addressText,
   bucketFields,
   CellState,
   type CellWord,
@@ -67,7 +68,8 @@ function* deadNumber(slot: Address, head: Uint8Array): Protocol<number> {
     view = new SlotView(slot, more);
   }
   const copy = view.header(committedOffset);
-  if (typeof copy !== "object") throw corrupt(`the deleted slot ${slot} does not verify`);
+  if (typeof copy !== "object")
+    throw corrupt(`the deleted slot ${addressText(slot)} does not verify`);
   return copy.commitNumber;
 }
 
@@ -102,7 +104,8 @@ function* finishMove(
 ): Protocol<void> {
   const { session } = context;
   const intent = chain.homeImage.intentWord;
-  if (!decodeEntry(intent)) throw corrupt(`the intent of bucket ${chain.home} is damaged`);
+  if (!decodeEntry(intent))
+    throw corrupt(`the intent of bucket ${addressText(chain.home)} is damaged`);
   yield* round(...session.flushes(entry.cell, 8));
   yield* round(...replaceEntry(context, entry, intent));
   yield* freeCell(entry.cell, word);

@@ -124,6 +124,16 @@ export class ChunkTable {
     return count;
   }
 
+  /** Of each node the chunk that stands last in its memory, the root chunk included. */
+  lastChunks(): number[] {
+    const last = new Map<number, { chunk: number; place: number }>([[0, { chunk: 0, place: 0 }]]);
+    for (const { chunk } of this.inUse()) {
+      const { node, place } = this.#entries[chunk] as TableEntry;
+      if (place >= (last.get(node)?.place ?? 0)) last.set(node, { chunk, place });
+    }
+    return [...last.values()].map(({ chunk }) => chunk);
+  }
+
   /** The lowest free place of each node, counting from 0; the root chunk has place 0 of node 0. */
   freePlaces(nodeCount: number): { node: number; place: number; used: number }[] {
     const used = Array.from({ length: nodeCount }, () => new Set<number>());

@@ -13,6 +13,7 @@
 import type { Key, WriteBatch } from "@pdpm/kv";
 import {
   type Address,
+  addressText,
   bucketEntries,
   bucketFields,
   CellState,
@@ -66,7 +67,7 @@ export function* deleteKey(
       ...session.flushes(slot, 8),
       ...raiseFloor(context, chain, copy.commitNumber),
     );
-    if (found !== hold.word) throw corrupt(`slot ${slot} changed under its lock`);
+    if (found !== hold.word) throw corrupt(`slot ${addressText(slot)} changed under its lock`);
     hold.word = dead;
     hold.idleWord = stateWord(CellState.free, incarnation, 0);
     yield* round(...replaceEntry(context, entry, 0n)); // 4.

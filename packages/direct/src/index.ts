@@ -1,6 +1,7 @@
 // pDPM-Direct: clients do everything, on memory nodes alone.
 export { type AuditReport, auditStore, countSpace } from "./audit.ts";
 export { DirectBackend } from "./direct-backend.ts";
+export { enterTable } from "./enter-table.ts";
 export { type Judgement, type JudgeRequest, judge, membersServer } from "./judge.ts";
 export { bucketsPerPage, scanPage } from "./key-scan.ts";
 export {

@@ -14,6 +14,7 @@ import { isPdpmError } from "@pdpm/base";
 import { type Key, keyBytes, type WriteBatch } from "@pdpm/kv";
 import {
   type Address,
+  addressText,
   bucketBytes,
   bucketClass,
   bucketFields,
@@ -77,7 +78,7 @@ export function* insertKey(
       commitPoint(compareAndSwap(at, 0n, entry)), // 4.
       ...session.flushes(at, 8),
     );
-    if (found !== 0n) throw corrupt(`bucket ${home.bucket} changed under its lock`);
+    if (found !== 0n) throw corrupt(`bucket ${addressText(home.bucket)} changed under its lock`);
     claimed.hold.idleWord = stateWord(CellState.live, incarnation, 0);
     const clear = session.isDurable ? [compareAndSwap(at, entry, clearedEntry(entry))] : [];
     yield* release(context, holds, clear); // 5.
@@ -115,7 +116,8 @@ function* makeLive(
     compareAndSwap(cell, hold.word, live),
     ...session.flushes(cell, 8),
   );
-  if (replies[before.length] !== hold.word) throw corrupt(`cell ${cell} changed while it was ours`);
+  if (replies[before.length] !== hold.word)
+    throw corrupt(`cell ${addressText(cell)} changed while it was ours`);
   hold.word = live;
 }
 
@@ -143,7 +145,8 @@ function* growChain(
     if (isPdpmError(error) && error.outcome === "unknown") leaveInDoubt(context, hold);
     throw error;
   }
-  if (found !== 0n) throw corrupt(`the chain of bucket ${chain.home} changed under its lock`);
+  if (found !== 0n)
+    throw corrupt(`the chain of bucket ${addressText(chain.home)} changed under its lock`);
   // Linked: from here on it is a bucket, whatever becomes of this insert.
   hold.idleWord = stateWord(CellState.live, incarnation, 0);
   return cell + entryOffset(0);

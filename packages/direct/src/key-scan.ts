@@ -64,7 +64,7 @@ function* scanOnce(
 ): Protocol<Set<Key> | string> {
   const chain = yield* followChain(context, home, image);
   const entries = [...chain.entries()];
-  if (chain.damaged) throw corrupt(`bucket ${home} is damaged`);
+  if (chain.damaged) throw corrupt(`bucket ${addressText(home)} is damaged`);
   const keys = new Set<Key>();
   if (entries.length === 0) return keys;
   yield* settlePending(context, entries);
@@ -79,7 +79,8 @@ function* scanOnce(
     const view = new SlotView(cell, slots[i] as Uint8Array);
     const key = keyOf(view);
     if (key === undefined) {
-      if (looks.showDamage(view)) throw corrupt(`the key in cell ${cell} does not verify`);
+      if (looks.showDamage(view))
+        throw corrupt(`the key in cell ${addressText(cell)} does not verify`);
       return yield* helpSlotHolder(context, view);
     }
     // Followed into an overflow bucket that serves another home bucket by now: not a key of this

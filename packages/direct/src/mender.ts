@@ -7,6 +7,7 @@
 import { PdpmError } from "@pdpm/base";
 import {
   type Address,
+  addressText,
   bucketFields,
   CellState,
   chunkOf,
@@ -48,7 +49,7 @@ export class Mender {
   /** The size class of a cell in a chunk in use. */
   classOf(cell: Address): number {
     const entry = this.session.table.entry(chunkOf(cell));
-    if (entry === undefined) throw corrupt(`no chunk carries cell ${cell}`);
+    if (entry === undefined) throw corrupt(`no chunk carries cell ${addressText(cell)}`);
     return entry.sizeClass;
   }
 

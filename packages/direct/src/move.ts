@@ -12,6 +12,7 @@
 
 import { type Key, keyBytes, type WriteBatch } from "@pdpm/kv";
 import {
+  addressText,
   bucketFields,
   CellState,
   copyBytes,
@@ -106,7 +107,7 @@ function* switchTo(
     commitPoint(compareAndSwap(cursor.slot, old.word, moved)), // 4.
     ...session.flushes(cursor.slot, 8),
   );
-  if (found !== old.word) throw corrupt(`slot ${cursor.slot} changed under its lock`);
+  if (found !== old.word) throw corrupt(`slot ${addressText(cursor.slot)} changed under its lock`);
   old.word = moved;
   old.idleWord = stateWord(CellState.free, cursor.incarnation, 0);
   claimed.hold.idleWord = stateWord(CellState.live, incarnation, 0);

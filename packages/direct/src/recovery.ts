@@ -16,6 +16,7 @@
 import { type Key, toKey } from "@pdpm/kv";
 import {
   type Address,
+  addressText,
   bucketClass,
   bucketFields,
   CellState,
@@ -58,12 +59,14 @@ export function* recoverSlot(
 ): Protocol<boolean> {
   const { session } = context;
   const chunk = session.table.entry(chunkOf(slot));
-  if (chunk === undefined) throw corrupt(`no chunk carries cell ${slot}`);
+  if (chunk === undefined) throw corrupt(`no chunk carries cell ${addressText(slot)}`);
   if (chunk.state === ChunkState.retired) return true; // It was all free then.
   const [bytes] = yield* round(read(slot, 8));
   const word = decodeState(wordAt(bytes, 0));
   if (word === undefined)
-    throw key === undefined ? corrupt(`cell ${slot}`) : corruptSlot(key, slot);
+    throw key === undefined
+      ? corrupt(`the state of cell ${addressText(slot)} is damaged`)
+      : corruptSlot(key, slot);
   if (session.held.has(slot)) return false;
   if (word.owner !== owner) return true;
   session.events.recoveries += 1;
@@ -116,14 +119,14 @@ function* homeOfSlot(
   const [bytes] = yield* round(read(slot, 8));
   const { state, incarnation, owner } = word;
   if (wordAt(bytes, 0) !== stateWord(state, incarnation, owner)) return undefined;
-  throw corrupt(`neither copy in cell ${slot} verifies`);
+  throw corrupt(`neither copy in cell ${addressText(slot)} verifies`);
 }
 
 /** An overflow bucket says itself which home bucket it was meant for. */
 function* homeOfOverflow(cell: Address): Protocol<Address> {
   const [bytes] = yield* round(read(cell + bucketFields.intent, 8));
   const home = numberOf(wordAt(bytes, 0));
-  if (home === undefined) throw corrupt(`overflow bucket ${cell} is damaged`);
+  if (home === undefined) throw corrupt(`overflow bucket ${addressText(cell)} is damaged`);
   return home;
 }
 
@@ -157,7 +160,7 @@ function* underBucket(
   const entry = [...chain.entries()].find(({ cell }) => cell === slot);
   const isNamed = entry !== undefined || chain.addresses.includes(slot);
   // What no intact word names may be named by a damaged one: it is not nobody's then.
-  if (!isNamed && chain.damaged) throw corrupt(`bucket ${chain.home} is damaged`);
+  if (!isNamed && chain.damaged) throw corrupt(`bucket ${addressText(chain.home)} is damaged`);
   if (sizeClass === bucketClass) {
     yield* letStand(context, slot, word, isNamed);
     return true;
@@ -220,7 +223,8 @@ function* redo(context: Context, image: SlotView, sizeClass: number): Protocol<v
   const committed = verified(image, committedOffset, incarnation);
   const uncommitted = verified(image, uncommittedOffset, incarnation);
   if (uncommitted === undefined) {
-    if (committed === undefined) throw corrupt(`neither copy in cell ${image.slot} verifies`);
+    if (committed === undefined)
+      throw corrupt(`neither copy in cell ${addressText(image.slot)} verifies`);
     return;
   }
   if (committed !== undefined && committed.commitNumber >= uncommitted.commitNumber) return;

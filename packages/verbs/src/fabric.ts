@@ -4,6 +4,7 @@
 
 import type { Clock } from "@pdpm/base";
 import { PdpmError, sleep } from "@pdpm/base";
+import { addressText } from "@pdpm/layout/address";
 import { asFailure } from "./apply.ts";
 import type { ChunkMap } from "./chunk-map.ts";
 import { type Post, type Replies, type Round, Verb } from "./round.ts";
@@ -69,7 +70,10 @@ export class Router implements Fabric {
           }),
         );
       } else if (post.node < 0) {
-        replies[i] = new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${post.address}`);
+        replies[i] = new PdpmError(
+          "PDPM_UNAVAILABLE",
+          `no memory node carries ${addressText(post.address)}`,
+        );
       } else {
         const indexes = places.get(post.node);
         if (indexes === undefined) places.set(post.node, [i]);

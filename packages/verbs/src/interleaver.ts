@@ -14,6 +14,7 @@
 // Not for power failures: every write is durable at once, and a flush only takes its turn.
 
 import { AssertionError, assert, isPdpmError, PdpmError, Prng } from "@pdpm/base";
+import { addressText } from "@pdpm/layout/address";
 import { applyPosts, asFailure } from "./apply.ts";
 import { Flight } from "./in-flight.ts";
 import { type Ended, type SimulatedClient, Task } from "./interleaver-task.ts";
@@ -365,5 +366,5 @@ function fenced(): PdpmError {
 }
 
 function unplaced(post: Post): PdpmError {
-  return new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${post.address}`);
+  return new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${addressText(post.address)}`);
 }
