@@ -1,6 +1,16 @@
 // The transactional store over LMDB: one environment per directory, shared by every process of the
-// host that has the store open.
+// host that has the store open, or a metadata server's own.
+//
+// - A commit is a block of nested conditions with the writes innermost, which lmdb's writer thread
+//   evaluates in one transaction: no transaction is open while JavaScript runs.
+// - `overlappingSync` is off: a commit is durable before anybody sees it, and before its promise
+//   resolves. A store that promises "process" durability does not sync at all.
+// - Every read resets the read transaction first, which lmdb-js otherwise keeps for a turn of the
+//   event loop: so it sees whatever any process was told is committed.
+// - Versions are 52 random bits: none is used twice by any process, as far as chance can promise.
+// - The record "format" names the store and the format version, and is checked at every opening.
 
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { PdpmError, Prng } from "@pdpm/base";
 import { open, type RootDatabase } from "lmdb";
 import type {
@@ -13,23 +23,77 @@ import type {
   Writes,
 } from "./store.ts";
 
+/** Raised when a record changes its meaning. */
+export const metadataFormatVersion = 1;
+/** The most that the metadata may take; address space, not memory. */
+const mapBytes: number = 2 ** 36;
+const formatKey: StoreKey = "format";
+
+/** How a store is opened. */
 export interface LmdbStoreOptions {
+  /** A directory of its own, made if it is missing; its parent must be there. */
   readonly path: string;
   readonly durability: "power" | "process";
   readonly storeId: bigint;
 }
 
+/**
+ * Opens the metadata of a store, and makes it if there is none.
+ * @throws PDPM_WRONG_STORE when it is another store's or of a newer format; PDPM_UNAVAILABLE when
+ *   the directory cannot be written; PDPM_NO_SPACE; PDPM_CORRUPT.
+ */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<TransactionalStore> {
-  const db = open<Buffer, Buffer>({
-    path: options.path,
-    useVersions: true,
-    overlappingSync: false,
-    noSync: options.durability === "process",
-    keyEncoding: "binary",
-    encoding: "binary",
-    noSubdir: false,
-  });
-  return new LmdbStore(db);
+  const { path, durability, storeId } = options;
+  let database: Database;
+  try {
+    // Not recursive: node never returns from that below /proc.
+    if (!existsSync(path)) mkdirSync(path);
+    accessSync(path, constants.W_OK);
+    database = open<Buffer, Buffer>({
+      path,
+      noSubdir: false,
+      mapSize: mapBytes,
+      maxReaders: 1024,
+      useVersions: true,
+      overlappingSync: false,
+      noSync: durability === "process",
+      keyEncoding: "binary",
+      encoding: "binary",
+    });
+  } catch (error) {
+    throw storeFailure(path, error);
+  }
+  const store = new LmdbStore(path, database);
+  try {
+    await checkFormat(store, path, storeId);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+type Database = RootDatabase<Buffer, Buffer>;
+
+/** Whoever comes first writes the record; everybody compares. */
+async function checkFormat(store: LmdbStore, path: string, storeId: bigint): Promise<void> {
+  const wanted = `${metadataFormatVersion} ${storeId.toString(16).padStart(16, "0")}`;
+  const value = Buffer.from(wanted, "latin1");
+  await store.commit(new Map([[formatKey, 0]]), new Map([[formatKey, value]]));
+  const record = await store.get(formatKey);
+  const found = Buffer.from(record?.value ?? []).toString("latin1");
+  if (found === wanted) return;
+  const [version, id] = found.split(" ");
+  if (Number(version) > metadataFormatVersion) {
+    throw new PdpmError(
+      "PDPM_WRONG_STORE",
+      `${path}: metadata format ${version} needs a newer pdpm; this one reads ` +
+        `format ${metadataFormatVersion}`,
+    );
+  }
+  if (id === undefined)
+    throw new PdpmError("PDPM_CORRUPT", `${path}: its format record is damaged`);
+  throw new PdpmError("PDPM_WRONG_STORE", `${path} is the metadata of another store (${id})`);
 }
 
 function bytesOf(key: StoreKey): Buffer {
@@ -37,76 +101,111 @@ function bytesOf(key: StoreKey): Buffer {
 }
 
 class LmdbStore implements TransactionalStore {
-  readonly #db: RootDatabase<Buffer, Buffer>;
-  readonly #prng = Prng.random();
-  constructor(db: RootDatabase<Buffer, Buffer>) {
-    this.#db = db;
+  readonly #path: string;
+  readonly #database: Database;
+  readonly #prng: Prng = Prng.random();
+  #isClosed = false;
+
+  constructor(path: string, database: Database) {
+    this.#path = path;
+    this.#database = database;
   }
-  async get(key: StoreKey): Promise<StoreRecord | undefined> {
-    this.#db.resetReadTxn();
-    const entry = this.#db.getEntry(bytesOf(key));
-    if (entry === undefined) return undefined;
-    return { value: new Uint8Array(entry.value), version: entry.version as number };
+
+  get(key: StoreKey): Promise<StoreRecord | undefined> {
+    return this.#work(() => {
+      this.#database.resetReadTxn();
+      const entry = this.#database.getEntry(bytesOf(key));
+      if (entry === undefined) return undefined;
+      return { value: Uint8Array.from(entry.value), version: entry.version as number };
+    });
   }
-  async range(range: Range): Promise<readonly KeyedRecord[]> {
-    this.#db.resetReadTxn();
-    const records: KeyedRecord[] = [];
-    const start = bytesOf(range.start);
-    const end = bytesOf(range.end);
-    if (range.reverse) {
-      const found = this.#db.getRange({
-        start: end,
-        end: start,
-        reverse: true,
-        limit: range.limit + 1,
-        versions: true,
-      });
+
+  range({ start, end, limit, reverse = false }: Range): Promise<readonly KeyedRecord[]> {
+    return this.#work(() => {
+      this.#database.resetReadTxn();
+      const records: KeyedRecord[] = [];
+      // Backwards LMDB starts at the end, which is not part of the range.
+      const bounds = reverse
+        ? { start: bytesOf(end), end: bytesOf(start), inclusiveEnd: true }
+        : { start: bytesOf(start), end: bytesOf(end) };
+      const found = this.#database.getRange({ ...bounds, reverse, versions: true });
       for (const { key, value, version } of found) {
         const text = (key as Buffer).toString("latin1");
-        if (text >= range.end || text < range.start || records.length >= range.limit) continue;
-        records.push({ key: text, value: new Uint8Array(value), version: version as number });
+        if (text < start || text >= end) continue;
+        if (records.length >= limit) break;
+        records.push({ key: text, value: Uint8Array.from(value), version: version as number });
       }
       return records;
-    }
-    const found = this.#db.getRange({ start, end, limit: range.limit, versions: true });
-    for (const { key, value, version } of found) {
-      records.push({
-        key: (key as Buffer).toString("latin1"),
-        value: new Uint8Array(value),
-        version: version as number,
-      });
-    }
-    return records;
+    });
   }
-  async commit(expected: Expected, writes: Writes): Promise<boolean> {
-    const conditions = [...expected];
-    const results: Promise<boolean>[] = [];
-    const go = (i: number): void => {
-      if (i === conditions.length) {
-        for (const [key, value] of writes) {
-          if (value === undefined) void this.#db.remove(bytesOf(key));
-          else
-            void this.#db.put(
-              bytesOf(key),
-              Buffer.from(value),
-              1 + Math.floor(this.#prng.float() * 2 ** 52),
-            );
+
+  commit(expected: Expected, writes: Writes): Promise<boolean> {
+    return this.#work(async () => {
+      const conditions = [...expected];
+      const results: Promise<boolean>[] = [];
+      const nest = (depth: number): void => {
+        const condition = conditions[depth];
+        if (condition === undefined) {
+          this.#write(writes, results);
+          return;
         }
-        return;
-      }
-      const [key, version] = conditions[i] as [StoreKey, number];
-      const inner = (): void => go(i + 1);
-      results.push(
-        version === 0
-          ? this.#db.ifNoExists(bytesOf(key), inner)
-          : this.#db.ifVersion(bytesOf(key), version, inner),
-      );
-    };
-    if (conditions.length === 0) throw new PdpmError("PDPM_INVALID_ARGUMENT", "expects nothing");
-    go(0);
-    return (await Promise.all(results)).every(Boolean);
+        const [key, version] = condition;
+        const inside = (): void => nest(depth + 1);
+        const holds =
+          version === 0
+            ? this.#database.ifNoExists(bytesOf(key), inside)
+            : this.#database.ifVersion(bytesOf(key), version, inside);
+        results.push(holds);
+      };
+      nest(0);
+      return (await Promise.all(results)).every((isTrue) => isTrue);
+    });
   }
+
   async close(): Promise<void> {
-    await this.#db.close();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#database.close();
   }
+
+  /** A write's own promise says whether the conditions around it held; a removal's nothing. */
+  #write(writes: Writes, results: Promise<boolean>[]): void {
+    for (const [key, value] of writes) {
+      if (value === undefined) {
+        results.push(this.#database.remove(bytesOf(key)).then(() => true));
+        continue;
+      }
+      const version = 1 + Math.floor(this.#prng.float() * (2 ** 52 - 1));
+      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      results.push(this.#database.put(bytesOf(key), bytes, version));
+    }
+  }
+
+  async #work<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new PdpmError("PDPM_CLOSED", "the metadata store was closed");
+    try {
+      return await work();
+    } catch (error) {
+      throw storeFailure(this.#path, error);
+    }
+  }
+}
+
+/** A failure of LMDB or of its directory, in our words. */
+function storeFailure(path: string, error: unknown): PdpmError {
+  if (error instanceof PdpmError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  if (/MDB_MAP_FULL|ENOSPC|No space left/.test(text)) {
+    return new PdpmError("PDPM_NO_SPACE", `${path}: no space for metadata (${text})`, {
+      cause: error,
+      outcome: "unknown",
+    });
+  }
+  if (/MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|PANIC)/.test(text)) {
+    return new PdpmError("PDPM_CORRUPT", `${path} is damaged (${text})`, { cause: error });
+  }
+  return new PdpmError("PDPM_UNAVAILABLE", `${path} cannot be used: ${text}`, {
+    cause: error,
+    outcome: "unknown",
+  });
 }
