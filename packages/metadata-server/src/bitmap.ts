@@ -1,5 +1,5 @@
-// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. All functions make new bitmaps;
-// those that take two expect equal lengths, or treat the shorter one as ended by zeros.
+// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. All functions make new bitmaps.
+// Of two, the second may have another length: what it lacks is zero, and what it has more is ignored.
 
 /** No bit. */
 export function emptyBitmap(bits: number): Uint8Array {
@@ -32,6 +32,11 @@ export function withoutBit(bitmap: Uint8Array, bit: number): Uint8Array {
 /** The bits of `a` and those of `b`, in as many bytes as `a` has. */
 export function union(a: Uint8Array, b: Uint8Array): Uint8Array {
   return a.map((byte, index) => byte | (b[index] ?? 0));
+}
+
+/** The bits that both have. */
+export function intersection(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return a.map((byte, index) => byte & (b[index] ?? 0));
 }
 
 /** The bits of `a` that `b` has not. */

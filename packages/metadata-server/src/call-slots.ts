@@ -7,23 +7,30 @@
 // - A batch is several commits of bounded size. Each stores how far it got, with the replies so far,
 //   so a second delivery, of whatever process, goes on where the first one ended.
 // - Every commit expects the client's liveness record as it was read: nothing is changed any more for
-//   a client that was marked dead (H6).
+//   a client that was marked dead (H6). It still learns what it did before.
 
-import { isPdpmError, PdpmError } from "@pdpm/base";
+import { type ErrorOutcome, isPdpmError, PdpmError } from "@pdpm/base";
 import type { Ticket } from "./protocol.ts";
-import { clientOf, type Liveness, type SlotRecord, slotOf } from "./records.ts";
+import { clientOf, type SlotRecord, slotOf } from "./records.ts";
 import type { ReplyValue } from "./reply-value.ts";
 import { type Call, type Transaction, transact } from "./transaction.ts";
 
-/** Weight of one commit of a batch at most, unless a single item weighs more. */
-export const commitWeightMost = 512;
-
-/** The live client's record. @throws PDPM_FENCED when it was marked dead, or is not here any more */
-export async function requireLive(transaction: Transaction, id: number): Promise<Liveness> {
+/**
+ * Makes the commit depend on the client's being live.
+ * @throws PDPM_FENCED when it was marked dead, or is not here any more. With its slots are gone what it
+ * did, so nobody can say then whether an earlier delivery took effect.
+ */
+export async function requireLive(
+  transaction: Transaction,
+  id: number,
+  outcome: ErrorOutcome = "not-applied",
+): Promise<void> {
   const client = await transaction.get(clientOf(id));
-  if (client?.state === "live") return client;
-  const reason = client === undefined ? "is not here" : "was given up by the others";
-  throw new PdpmError("PDPM_FENCED", `client ${id} ${reason}`);
+  if (client?.state === "live") return;
+  if (client !== undefined) {
+    throw new PdpmError("PDPM_FENCED", `client ${id} was given up by the others`, { outcome });
+  }
+  throw new PdpmError("PDPM_FENCED", `client ${id} is not here`, { outcome: "unknown" });
 }
 
 /** What the ticket's slot holds of this very change. @throws PDPM_INVALID_ARGUMENT: of a later one */
@@ -58,9 +65,9 @@ export function once<T extends ReplyValue>(
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
   return transact(call, async (transaction) => {
-    await requireLive(transaction, ticket.client);
     const stored = await storedReply(transaction, ticket);
     if (stored !== undefined) return stored.reply as T;
+    await requireLive(transaction, ticket.client);
     const reply = await work(transaction);
     storeReply(transaction, ticket, reply);
     return reply;
@@ -78,51 +85,60 @@ export interface Batch<I, R extends ReplyValue, T extends ReplyValue> {
   finish(replies: readonly R[]): T;
 }
 
-/** A change that is a number of commits; a conflict makes the next try half as large. */
+/** A change that is a number of commits; after a conflict half as much is tried. */
 export async function inParts<I, R extends ReplyValue, T extends ReplyValue>(
   call: Call,
   ticket: Ticket,
   batch: Batch<I, R, T>,
 ): Promise<T> {
-  let weightMost = commitWeightMost;
+  let recordsMost = call.commitRecordsMost;
   for (let commits = 0; ; commits += 1) {
+    let tried = recordsMost;
     try {
-      const { isComplete, reply } = await transact(call, (transaction, attempt) => {
-        if (attempt > 0) weightMost = Math.max(1, weightMost >> 1);
-        return onePart(transaction, ticket, batch, weightMost);
+      const { isComplete, reply } = await transact(call, async (transaction, attempt) => {
+        if (attempt > 0) recordsMost = Math.max(1, tried >> 1);
+        const part = await onePart(transaction, ticket, batch, recordsMost);
+        tried = Math.min(recordsMost, part.records);
+        return part;
       });
       if (isComplete) return reply as T;
     } catch (error) {
       if (commits > 0 && isPdpmError(error)) throw error.withOutcome("unknown");
       throw error;
     }
-    weightMost = Math.min(commitWeightMost, 2 * weightMost);
+    recordsMost = Math.min(call.commitRecordsMost, 2 * recordsMost);
   }
+}
+
+/** What a commit of a batch leaves in its slot, and about how many records it touched. */
+interface Part extends Omit<SlotRecord, "sequence"> {
+  readonly records: number;
 }
 
 async function onePart<I, R extends ReplyValue, T extends ReplyValue>(
   transaction: Transaction,
   ticket: Ticket,
   { items, weigh, begin, finish }: Batch<I, R, T>,
-  weightMost: number,
-): Promise<Omit<SlotRecord, "sequence">> {
-  await requireLive(transaction, ticket.client);
+  recordsMost: number,
+): Promise<Part> {
   const stored = await storedReply(transaction, ticket);
-  if (stored?.isComplete) return stored;
+  if (stored?.isComplete) return { ...stored, records: 0 };
+  await requireLive(transaction, ticket.client, stored && "unknown");
   const replies = [...((stored?.reply ?? []) as readonly R[])];
   if (replies.length > items.length) {
     throw new PdpmError("PDPM_INVALID_ARGUMENT", "another change was begun with this ticket");
   }
   const doItem = begin(transaction);
   const first = replies.length;
-  let weight = 0;
+  let records = 0;
   for (const item of items.slice(first)) {
-    weight += weigh(item);
-    if (weight > weightMost && replies.length > first) break;
+    const weight = weigh(item);
+    if (records + weight > recordsMost && replies.length > first) break;
+    records += weight;
     replies.push(await doItem(item));
   }
   const isComplete = replies.length === items.length;
   const reply = isComplete ? finish(replies) : replies;
   storeReply(transaction, ticket, reply, isComplete);
-  return { isComplete, reply };
+  return { isComplete, reply, records };
 }

@@ -8,7 +8,15 @@
 
 import { PdpmError } from "@pdpm/base";
 import { bufferBytes, buffersPerChunk, headerChunk, spansPerChunk } from "@pdpm/layout";
-import { countBits, emptyBitmap, fullBitmap, isEmpty, padded, union } from "./bitmap.ts";
+import {
+  countBits,
+  difference,
+  emptyBitmap,
+  fullBitmap,
+  isEmpty,
+  padded,
+  union,
+} from "./bitmap.ts";
 import { listClients } from "./clients.ts";
 import { QueueEnd } from "./free-queue.ts";
 import { buffersInSpan, type Geometry } from "./geometry.ts";
@@ -184,18 +192,10 @@ async function spansOf(
     if (at?.key !== name.key) throw corruptRecord(name.key, "is missing");
     const record = decodeRecord(name, at.value);
     const { leased, free, spent } = record;
-    const taken = untaken(fullBitmap(buffersInSpan(chunkBytes, sizeClass, span)), [
-      leased,
-      free,
-      spent,
-    ]);
+    const all = fullBitmap(buffersInSpan(chunkBytes, sizeClass, span));
+    const taken = difference(all, union(leased, union(free, spent)));
     return { ...record, span, taken };
   });
-}
-
-function untaken(all: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
-  const used = others.reduce(union);
-  return all.map((byte, index) => byte & ~(used[index] ?? 0));
 }
 
 /** What the store's buffers are, by chunk. Each span is as it was at some moment of the call. */

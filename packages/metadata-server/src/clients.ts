@@ -46,9 +46,9 @@ export async function enter(
   const id = ticket.client;
   const known = await transaction.get(clientOf(id));
   if (known !== undefined) {
-    await requireLive(transaction, id);
     const stored = await storedReply(transaction, ticket);
     if (stored !== undefined) return stored.reply as unknown as ReplyOf["enter"];
+    await requireLive(transaction, id);
     throw new PdpmError("PDPM_INVALID_ARGUMENT", `client id ${id} is in use`);
   }
   const buried = (await transaction.get(buriedRecord)) ?? [];
@@ -66,9 +66,9 @@ export async function enter(
 /** A second delivery finds nobody, and is answered all the same: who is gone owes nothing. */
 export async function leave(transaction: Transaction, ticket: Ticket): Promise<ReplyOf["leave"]> {
   if ((await transaction.get(clientOf(ticket.client))) === undefined) return "left";
-  await requireLive(transaction, ticket.client);
   const stored = await storedReply(transaction, ticket);
   if (stored !== undefined) return stored.reply as ReplyOf["leave"];
+  await requireLive(transaction, ticket.client);
   if (await remove(transaction, ticket.client)) return "left";
   storeReply(transaction, ticket, "owes");
   return "owes";

@@ -51,8 +51,9 @@ export async function keys(
 ): Promise<AnswerOf["keys"]> {
   const first = directoryOf(prefix).key;
   const next = after === null ? first : `${directoryOf(after).key}\0`;
-  const range = { start: next > first ? next : first, end: endOf(first), limit };
-  const records = await transaction.range(range);
+  const start = next > first ? next : first;
+  const end = endOf(first);
+  const records = start < end ? await transaction.range({ start, end, limit }) : [];
   return records.map(({ key: storeKey, value }) => {
     const key = keyIn(storeKey);
     return { key, head: decodeRecord(directoryOf(key), value).head };

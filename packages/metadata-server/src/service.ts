@@ -29,6 +29,11 @@ export interface MetadataServiceOptions {
   readonly regionHeaderBytes: number;
   /** @defaultValue 10,000 */
   readonly callTimeoutMs?: number;
+  /**
+   * Records that one commit of a batch touches, about, at most; a single item may touch more.
+   * @defaultValue 512
+   */
+  readonly commitRecordsMost?: number;
 }
 
 /** The type of the reply to a request. */
@@ -60,8 +65,9 @@ export class MetadataService {
   async handle<const R extends MetadataRequest>(request: R): Promise<ReplyTo<R>> {
     const reason = invalidRequest(request) ?? this.#invalidHere(request);
     if (reason !== null) throw new PdpmError("PDPM_INVALID_ARGUMENT", `not a request: ${reason}`);
-    const { store, clock, prng, callTimeoutMs = 10_000 } = this.#options;
-    const call = { store, clock, prng, deadlineAt: clock.now() + callTimeoutMs };
+    const { store, clock, prng, callTimeoutMs = 10_000, commitRecordsMost = 512 } = this.#options;
+    const deadlineAt = clock.now() + callTimeoutMs;
+    const call = { store, clock, prng, deadlineAt, commitRecordsMost };
     const isChange = !("ask" in request);
     const work: Promise<Reply> =
       "ask" in request

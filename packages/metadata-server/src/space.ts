@@ -13,6 +13,7 @@ import {
   difference,
   emptyBitmap,
   hasBit,
+  intersection,
   isEmpty,
   padded,
   union,
@@ -29,6 +30,7 @@ import type { Transaction } from "./transaction.ts";
 export const leaseSpansMost = 256;
 
 const spansPerChunkMost = 2 ** 16;
+const none = new Uint8Array(bitmapBytes);
 
 /** A span as one number, for a client's list. */
 function spanNumber(chunk: number, span: number): number {
@@ -139,21 +141,24 @@ export class SpaceWriter {
 
   /**
    * Ends a lease of a span: the unused buffers are free, those whose GC version is used up are
-   * spent, the other leased ones are live by now. A span that `owner` does not own was given back.
+   * spent, the other leased ones are live by now. One that was linked after all, and has been freed,
+   * may be named as unused. A span that `owner` does not own was given back.
    */
   async giveBack(owner: number, part: ReturnedPart): Promise<void> {
     const { chunk, span } = part;
     const chunkRecord = await this.#transaction.get(chunkRecordOf(chunk));
     const record = await this.#transaction.get(spanOf(chunk, span));
     if (chunkRecord === undefined || record?.owner !== owner) return;
-    const spent = part.spent ?? new Uint8Array(bitmapBytes);
-    const returned = union(part.bitmap, spent);
-    if (!isEmpty(difference(returned, record.leased))) {
+    const { leased, free, spent } = record;
+    const named = union(part.bitmap, part.spent ?? none);
+    if (!isEmpty(difference(named, union(leased, union(free, spent))))) {
       throw new PdpmError(
         "PDPM_INVALID_ARGUMENT",
         `span ${span} of chunk ${chunk} has no such buffers leased to client ${owner}`,
       );
     }
+    const nowSpent = intersection(leased, part.spent ?? none);
+    const nowFree = difference(intersection(leased, part.bitmap), nowSpent);
     const list = leasedOf(owner);
     const owned = await this.#transaction.require(list);
     const number = spanNumber(chunk, span);
@@ -164,9 +169,9 @@ export class SpaceWriter {
     await this.#put(chunkRecord.sizeClass, chunk, span, {
       ...record,
       owner: 0,
-      leased: emptyBitmap(record.leased.length * 8),
-      free: union(record.free, difference(part.bitmap, spent)),
-      spent: union(record.spent, spent),
+      leased: emptyBitmap(leased.length * 8),
+      free: union(free, nowFree),
+      spent: union(spent, nowSpent),
     });
   }
 

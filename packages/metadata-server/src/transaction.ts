@@ -21,6 +21,8 @@ export interface Call {
   readonly prng: Prng;
   /** No commit is begun after it. */
   readonly deadlineAt: number;
+  /** Records that one commit of a batch touches, about, at most. */
+  readonly commitRecordsMost: number;
 }
 
 /** Reads, and writes to come. */
@@ -97,24 +99,28 @@ export async function transact<T>(
 ): Promise<T> {
   for (let attempt = 0; attempt < attemptsMost; attempt += 1) {
     if (attempt > 0) await sleep(call.clock, backoffMs(call.prng, attempt, backoff));
-    if (call.clock.now() >= call.deadlineAt) {
-      throw new PdpmError("PDPM_TIMEOUT", "the metadata service did not finish in time");
-    }
+    requireTime(call);
     const transaction = new Transaction(call.store);
     let result: T;
     try {
       result = await work(transaction, attempt);
     } catch (error) {
       if (!isPdpmError(error)) throw error;
-      // A store that cannot even say so: then the first error is the one that explains it.
-      const isCurrent = await transaction.isCurrent().catch(() => true);
-      if (isCurrent) throw error;
+      // If the store cannot say so, its error is reported: this one is not proved.
+      if (await transaction.isCurrent()) throw error;
       continue;
     }
+    // The reads may have taken long; nobody waits for what is begun now.
+    requireTime(call);
     if (await transaction.commit()) return result;
   }
   throw new PdpmError(
     "PDPM_BUSY",
     `the metadata changed under ${attemptsMost} tries of one transaction`,
   );
+}
+
+function requireTime(call: Call): void {
+  if (call.clock.now() < call.deadlineAt) return;
+  throw new PdpmError("PDPM_TIMEOUT", "the metadata service did not finish in time");
 }
