@@ -51,7 +51,8 @@ export class World {
   readonly routers: Map<number, Router> = new Map<number, Router>();
   #ids = 0;
 
-  client(): DirectBackend {
+  /** `chunksMost`: what the store may have, the root chunk included. */
+  client(chunksMost = 23): DirectBackend {
     this.#ids += 1;
     const clientId = this.#ids;
     const chunks = new ChunkMap(chunkBytes);
@@ -73,7 +74,7 @@ export class World {
       clientId,
       chunks,
       nodeCount: 1,
-      chunksMost: 23,
+      chunksMost,
       durability: "power",
       cursorsMost: 1000,
       prng: new Prng(clientId),

@@ -28,9 +28,14 @@ export interface ExtendRequest {
 
 /**
  * Returns when it is worth trying again.
+ * @param needs - The classes that the operation has found no cell of, so far.
  * @throws PDPM_NO_SPACE (not-applied) when neither the class nor any larger one has a cell.
  */
-export function* makeSpace(context: Context, sizeClass: number): Protocol<void> {
+export function* makeSpace(
+  context: Context,
+  sizeClass: number,
+  needs: ReadonlySet<number>,
+): Protocol<void> {
   const { session, operation } = context;
   const { pool, table } = session;
   // One operation of a client at a time makes space; the others take what it made.
@@ -49,7 +54,7 @@ export function* makeSpace(context: Context, sizeClass: number): Protocol<void> 
     // One chunk that was full some time ago is looked at again before the store grows.
     if (!isNew && pool.reconsider(sizeClass)) isNew = yield* pool.lookUntilSeen(sizeClass);
     if (!isNew) isNew = yield* cutChunk(context, sizeClass);
-    if (!isNew && (yield* retireEmptyChunk(context, sizeClass))) {
+    if (!isNew && (yield* retireEmptyChunk(context, sizeClass, needs))) {
       isNew = yield* cutChunk(context, sizeClass);
     }
     yield* release(context, [lock]);

@@ -22,10 +22,22 @@ const wordsPerRound = 256;
  */
 const looksMost = 400;
 
-/** Retires one empty chunk of another class. False when there is none. */
-export function* retireEmptyChunk(context: Context, wanted: number): Protocol<boolean> {
+/**
+ * Retires one empty chunk of another class. False when there is none. An insert may need a slot and
+ * a bucket, one after the other, and lets go of the first when there is none of the second: with
+ * space for one chunk only, each would take it from the other, without end. So a slot's class does
+ * not take it from a bucket that the operation `needs` as well.
+ */
+export function* retireEmptyChunk(
+  context: Context,
+  wanted: number,
+  needs: ReadonlySet<number>,
+): Protocol<boolean> {
   const { table } = context.session;
-  const candidates = [...table.active()].filter(({ sizeClass }) => sizeClass !== wanted);
+  const sparesBuckets = needs.has(bucketClass);
+  const candidates = [...table.active()].filter(
+    ({ sizeClass }) => sizeClass !== wanted && !(sparesBuckets && sizeClass === bucketClass),
+  );
   for (const { chunk, sizeClass } of candidates) {
     if (!(yield* isAllFree(context, chunk, sizeClass))) continue;
     let isRetired = false;

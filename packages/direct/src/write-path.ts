@@ -12,6 +12,7 @@
 // is in delete.ts. Those three hold the key's bucket lock. Source: paper section 3.1; design H5,
 // H20, H21.
 
+import { PdpmError } from "@pdpm/base";
 import { type Key, keyBytes, keyText, type WriteBatch } from "@pdpm/kv";
 import { cellBytes, copyBytes, copyCapacity, encodeCopy } from "@pdpm/layout";
 import { commitPoint, type Protocol, round, write } from "@pdpm/verbs";
@@ -28,10 +29,20 @@ import type { Context } from "./session.ts";
 import { lockSlot } from "./slot-lock.ts";
 import { committedOffset } from "./slot-view.ts";
 
+/** Times that one write makes space, only to find it taken by others. */
+const starvingsMost = 1000;
+
+function starvedTooOften(key: Key): PdpmError {
+  const text = `others took what ${keyText(key)} needed ${starvingsMost} times`;
+  return new PdpmError("PDPM_BUSY", text);
+}
+
 /** Carries out a batch of puts, or a delete. `batch` has decided when it returns. */
 export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
   const { cursors, events, table } = context.session;
   const patience = new Patience(context);
+  const needs = new Set<number>();
+  let starvings = 0;
   for (;;) {
     const known = cursors.get(key);
     const isKnown = known !== undefined && table.isActive(known.slot);
@@ -41,7 +52,10 @@ export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protoc
     const result = yield* writeOnce(context, key, batch, cursor);
     if (result === true) return;
     if (result instanceof Starving) {
-      yield* makeSpace(context, result.sizeClass);
+      needs.add(result.sizeClass);
+      starvings += 1;
+      if (starvings > starvingsMost) throw starvedTooOften(key);
+      yield* makeSpace(context, result.sizeClass, needs);
       continue;
     }
     if (cursor !== undefined) cursors.delete(key);
