@@ -13,11 +13,17 @@ import {
   buffersPerSpan,
   chunkOf,
   gcVersionIn,
+  gcVersionMost,
   offsetOf,
   type Pointer,
   pointerTo,
 } from "@pdpm/layout";
-import { bitmapBytes, type SpanPart } from "@pdpm/metadata-server/protocol";
+import {
+  bitmapBytes,
+  type ReturnedPart,
+  type SpanName,
+  type SpanPart,
+} from "@pdpm/metadata-server/protocol";
 
 /** A leased span: how many of its buffers are still in hand (in the pool, held, or in doubt). */
 interface Lease {
@@ -27,22 +33,30 @@ interface Lease {
   inHand: number;
   /** Buffers that are not in hand any more, and not linked either. */
   readonly unused: Uint8Array;
+  /** Those among them whose GC version is used up. */
+  readonly spent: Uint8Array;
 }
+
+/** Buffers that the first lease of a class asks for. */
+const firstWanted = 32;
 
 /** The pool of one session. */
 export class BufferPool {
   readonly #free = new Map<number, Pointer[]>();
   readonly #leases = new Map<string, Lease>();
   /** Spans of which nothing is in hand any more: to be reported. */
-  readonly #spent: Lease[] = [];
+  readonly #toReport: ReturnedPart[] = [];
   /** Classes whose refill is under way in some operation. */
   readonly refilling: Set<number> = new Set<number>();
   /** How much the next refill of a class asks for. */
   readonly #wanted = new Map<number, number>();
 
-  /** A buffer of this class, or undefined when none is in hand. */
-  take(sizeClass: number): Pointer | undefined {
-    return this.#free.get(sizeClass)?.pop();
+  /** A buffer of this class that `isFit`, or undefined when none is in hand. */
+  take(sizeClass: number, isFit?: (pointer: Pointer) => boolean): Pointer | undefined {
+    const list = this.#free.get(sizeClass);
+    if (list === undefined || isFit === undefined) return list?.pop();
+    const at = list.findLastIndex(isFit);
+    return at < 0 ? undefined : list.splice(at, 1)[0];
   }
 
   /** Gives back a buffer that was taken and not linked. */
@@ -56,10 +70,8 @@ export class BufferPool {
     const lease = this.#leases.get(key);
     assert(lease !== undefined && lease.inHand > 0, "a used buffer was in hand");
     lease.inHand -= 1;
-    if (isUnused) mark(lease.unused, sizeClass, pointer);
-    if (lease.inHand > 0) return;
-    this.#leases.delete(key);
-    this.#spent.push(lease);
+    if (isUnused) markUnused(lease, pointer);
+    this.#endIfEmpty(key, lease);
   }
 
   /** Buffers of this class in the pool. */
@@ -75,7 +87,7 @@ export class BufferPool {
   /** Buffers that the next refill of a class should ask for; doubles from refill to refill. */
   want(sizeClass: number): number {
     const most = Math.max(1, Math.min(4096, Math.floor(2 ** 22 / bufferBytes(sizeClass))));
-    const wanted = Math.min(this.#wanted.get(sizeClass) ?? 32, most);
+    const wanted = Math.min(this.#wanted.get(sizeClass) ?? firstWanted, most);
     this.#wanted.set(sizeClass, wanted * 2);
     return wanted;
   }
@@ -92,69 +104,69 @@ export class BufferPool {
     );
   }
 
+  /** Space is short: refills begin small again, and nothing is kept ready. */
+  becomeModest(): void {
+    this.#wanted.clear();
+  }
+
   /** Whether some span is used up and not reported. */
-  get hasSpent(): boolean {
-    return this.#spent.length > 0;
-  }
-
-  /** A lease was granted; `pointers` are its buffers, each in its next life. */
-  add(sizeClass: number, chunk: number, span: number, pointers: readonly Pointer[]): void {
-    const unused = new Uint8Array(bitmapBytes);
-    const lease = { chunk, span, sizeClass, inHand: pointers.length, unused };
-    if (pointers.length === 0) {
-      this.#spent.push(lease);
-      return;
-    }
-    this.#leases.set(`${chunk}.${span}`, lease);
-    // Taken from the end: neighbours are used one after the other, lowest first.
-    this.#list(sizeClass).unshift(...[...pointers].reverse());
-  }
-
-  /** Spans to be reported as used up; reported once. */
-  takeSpent(): SpanPart[] {
-    return this.#spent
-      .splice(0)
-      .map(({ chunk, span, unused }) => ({ chunk, span, bitmap: unused }));
-  }
-
-  /** They could not be reported. */
-  returnSpent(spans: readonly SpanPart[]): void {
-    for (const { chunk, span, bitmap } of spans) {
-      this.#spent.push({ chunk, span, sizeClass: -1, inHand: 0, unused: bitmap });
-    }
+  get hasSpansToReport(): boolean {
+    return this.#toReport.length > 0;
   }
 
   /**
-   * Takes every buffer out of the pool that is of a span with nothing else in hand, for giving the
-   * span back; `matches` chooses among the spans' chunks.
+   * A lease was granted; `pointers` are its buffers, each in its next life, and `spent` those that
+   * have none.
    */
-  takeIdle(matches: (chunk: number) => boolean = () => true): SpanPart[] {
-    const parts: SpanPart[] = [];
+  add(
+    sizeClass: number,
+    { chunk, span }: SpanName,
+    pointers: readonly Pointer[],
+    spent: Uint8Array = new Uint8Array(bitmapBytes),
+  ): void {
+    const unused = new Uint8Array(bitmapBytes);
+    const lease: Lease = { chunk, span, sizeClass, inHand: pointers.length, unused, spent };
+    const name = `${chunk}.${span}`;
+    assert(!this.#leases.has(name), `span ${name} is leased to this client already`);
+    this.#leases.set(name, lease);
+    // Taken from the end: neighbours are used one after the other, lowest first.
+    this.#list(sizeClass).unshift(...[...pointers].reverse());
+    this.#endIfEmpty(name, lease);
+  }
+
+  /** Spans to be given back, of which nothing is in hand; taken once. */
+  takeSpansToReport(): ReturnedPart[] {
+    return this.#toReport.splice(0);
+  }
+
+  /** They certainly were not given back; or were leased and not looked at. */
+  keepToReport(spans: readonly ReturnedPart[]): void {
+    this.#toReport.push(...spans);
+  }
+
+  /**
+   * Takes the buffers in the pool out of it that are of chunks which `matches` chooses: they are to
+   * be given back. A span of which an operation still holds a buffer follows when that one ends.
+   */
+  withdraw(matches: (chunk: number, sizeClass: number) => boolean): void {
     for (const [sizeClass, list] of this.#free) {
-      const bySpan = new Map<string, Pointer[]>();
+      const kept: Pointer[] = [];
       for (const pointer of list) {
-        const key = nameOf(addressIn(pointer), sizeClass);
-        const some = bySpan.get(key);
-        if (some === undefined) bySpan.set(key, [pointer]);
-        else some.push(pointer);
+        if (!matches(chunkOf(addressIn(pointer)), sizeClass)) {
+          kept.push(pointer);
+          continue;
+        }
+        this.used(sizeClass, pointer, true);
       }
-      const taken = new Set<Pointer>();
-      for (const [key, pointers] of bySpan) {
-        const lease = this.#leases.get(key);
-        assert(lease !== undefined, "a buffer in the pool is of a leased span");
-        if (!matches(lease.chunk) || lease.inHand !== pointers.length) continue;
-        this.#leases.delete(key);
-        for (const pointer of pointers) taken.add(pointer);
-        const { chunk, span, unused } = lease;
-        for (const pointer of pointers) mark(unused, sizeClass, pointer);
-        parts.push({ chunk, span, bitmap: unused });
-      }
-      this.#free.set(
-        sizeClass,
-        list.filter((pointer) => !taken.has(pointer)),
-      );
+      this.#free.set(sizeClass, kept);
     }
-    return parts;
+  }
+
+  #endIfEmpty(name: string, lease: Lease): void {
+    if (lease.inHand > 0) return;
+    this.#leases.delete(name);
+    const { chunk, span, unused, spent } = lease;
+    this.#toReport.push({ chunk, span, bitmap: unused, spent });
   }
 
   #list(sizeClass: number): Pointer[] {
@@ -179,16 +191,21 @@ export function addressesIn(part: SpanPart, sizeClass: number): Address[] {
   return addresses;
 }
 
-/** The life that a buffer whose self word is `word` has next; undefined when it is damaged. */
-export function nextLife(
-  address: Address,
-  word: bigint,
-  gcVersionMost: number,
-): Pointer | undefined {
+/**
+ * The life that a buffer whose self word is `word` has next; "spent" when there is none, undefined
+ * when the word is damaged.
+ */
+export function nextLife(address: Address, word: bigint): Pointer | "spent" | undefined {
   if (word === 0n) return pointerTo(address, 1);
   const gcVersion = gcVersionIn(word);
-  if (gcVersion === 0 || gcVersion >= gcVersionMost) return undefined;
-  return word === pointerTo(address, gcVersion) ? pointerTo(address, gcVersion + 1) : undefined;
+  if (gcVersion === 0 || word !== pointerTo(address, gcVersion)) return undefined;
+  return gcVersion === gcVersionMost ? "spent" : pointerTo(address, gcVersion + 1);
+}
+
+/** Sets the bit of a buffer in its span's bitmap. */
+export function markIn(bitmap: Uint8Array, sizeClass: number, address: Address): void {
+  const n = Math.floor(offsetOf(address) / bufferBytes(sizeClass)) % buffersPerSpan(sizeClass);
+  bitmap[n >> 3] = (bitmap[n >> 3] as number) | (1 << (n & 7));
 }
 
 function nameOf(address: Address, sizeClass: number): string {
@@ -196,8 +213,8 @@ function nameOf(address: Address, sizeClass: number): string {
   return `${chunkOf(address)}.${Math.floor(index / buffersPerSpan(sizeClass))}`;
 }
 
-function mark(bitmap: Uint8Array, sizeClass: number, pointer: Pointer): void {
-  const index = Math.floor(offsetOf(addressIn(pointer)) / bufferBytes(sizeClass));
-  const n = index % buffersPerSpan(sizeClass);
-  bitmap[n >> 3] = (bitmap[n >> 3] as number) | (1 << (n & 7));
+/** A life that was the last one may have been written: it is used up either way. */
+function markUnused({ unused, spent, sizeClass }: Lease, pointer: Pointer): void {
+  const isLast = gcVersionIn(pointer) === gcVersionMost;
+  markIn(isLast ? spent : unused, sizeClass, addressIn(pointer));
 }

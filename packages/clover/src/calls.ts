@@ -1,5 +1,8 @@
 // Asking the metadata service: control plane only, never between the rounds of a get or an update of
 // a key that this client knows.
+//
+// - A question, and a change under its ticket, may be sent as often as its reply is lost.
+// - An error that is thrown from here says whether its change may have taken effect.
 
 import { PdpmError } from "@pdpm/base";
 import { Patience } from "@pdpm/kv";
@@ -9,59 +12,160 @@ import {
   metadataServer,
   type Question,
   type ReplyOf,
+  type Ticket,
 } from "@pdpm/metadata-server/protocol";
 import { call, commitPoint, type Protocol } from "@pdpm/verbs";
 import type { Context } from "./session.ts";
+
+/** Questions, or changes, of one round at most. */
+export const callsPerRound = 64;
+/** Errors after which the very same request is sent again. */
+const passing: readonly string[] = ["PDPM_UNAVAILABLE", "PDPM_BUSY", "PDPM_TIMEOUT"];
 
 /** Asks a question. A lost reply is asked for again, for it changes nothing. */
 export function* ask<Q extends Question>(
   context: Context,
   question: Q,
 ): Protocol<AnswerOf[Q["ask"]]> {
-  return yield* send(context, question, false);
+  const [answer] = yield* send(context, [question], false);
+  return resultOf<AnswerOf[Q["ask"]]>(answer);
+}
+
+/** Asks many, `callsPerRound` at a time. The answers are in the order of the questions. */
+export function* askMany<Q extends Question>(
+  context: Context,
+  questions: readonly Q[],
+): Protocol<AnswerOf[Q["ask"]][]> {
+  const answers: AnswerOf[Q["ask"]][] = [];
+  for (let first = 0; first < questions.length; first += callsPerRound) {
+    const some = questions.slice(first, first + callsPerRound);
+    for (const answer of yield* send(context, some, false)) answers.push(resultOf(answer));
+  }
+  return answers;
 }
 
 /** Asks for a change, once and only once, however often it is delivered. */
-export function change<C extends Change>(context: Context, wanted: C): Protocol<ReplyOf[C["do"]]> {
-  return changeAs(context, wanted, false);
+export function* change<C extends Change>(context: Context, wanted: C): Protocol<ReplyOf[C["do"]]> {
+  const [ticket] = yield* takeTickets(context, 1);
+  return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, [ticket as Ticket], [wanted]))[0]);
 }
 
 /** The same for a change that is its operation's commit point. */
-export function changeCommitting<C extends Change>(
+export function* changeCommitting<C extends Change>(
   context: Context,
   wanted: C,
 ): Protocol<ReplyOf[C["do"]]> {
-  return changeAs(context, wanted, true);
+  const tickets = yield* takeTickets(context, 1);
+  return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, tickets, [wanted], true))[0]);
 }
 
-function* changeAs<C extends Change>(
+/** Changes that do not depend on each other, many in a round. Every one is made, or its error known. */
+export function* changeMany<C extends Change>(
   context: Context,
-  wanted: C,
-  commits: boolean,
-): Protocol<ReplyOf[C["do"]]> {
+  wanted: readonly C[],
+): Protocol<ReplyOf[C["do"]][]> {
+  const replies: unknown[] = [];
+  while (replies.length < wanted.length) {
+    const left = wanted.length - replies.length;
+    const tickets = yield* takeTickets(context, Math.min(left, callsPerRound));
+    const some = wanted.slice(replies.length, replies.length + tickets.length);
+    replies.push(...(yield* deliver(context, tickets, some)));
+  }
+  return replies.map((reply) => resultOf<ReplyOf[C["do"]]>(reply));
+}
+
+/**
+ * Returns when none of the changes that were asked for before can take effect any more without our
+ * knowing: each was answered, or a later one of its slot was.
+ */
+export function* overtakeLost(context: Context): Protocol<void> {
+  const { slots, acknowledged } = context.session;
+  const patience = new Patience(context);
+  for (const lost of slots.unanswered()) {
+    while (!slots.isAnswered(lost)) {
+      const ticket = slots.takeSlot(lost.slot);
+      if (ticket === undefined) {
+        yield* patience.wait("a change at the metadata server is under way");
+      } else {
+        const nothing: Change = { do: "acknowledge", generation: acknowledged };
+        resultOf((yield* deliver(context, [ticket], [nothing]))[0]);
+      }
+    }
+  }
+}
+
+/** As many tickets as there are now, one at least and `count` at most. */
+function* takeTickets(context: Context, count: number): Protocol<Ticket[]> {
   const { slots } = context.session;
   const patience = new Patience(context);
-  let ticket = slots.take();
-  while (ticket === undefined) {
+  for (;;) {
+    const tickets: Ticket[] = [];
+    while (tickets.length < count) {
+      const ticket = slots.take();
+      if (ticket === undefined) break;
+      tickets.push(ticket);
+    }
+    if (tickets.length > 0) return tickets;
     yield* patience.wait("every call slot of this client is under way");
-    ticket = slots.take();
-  }
-  try {
-    const request = { ticket, change: wanted };
-    return yield* send(context, request, commits);
-  } finally {
-    slots.give(ticket);
   }
 }
 
-/** One call; while its reply is lost ("unknown"), the very same request again. */
-function* send<R>(context: Context, request: unknown, commits: boolean): Protocol<R> {
-  const patience = new Patience(context);
-  for (;;) {
-    const post = call<R>(metadataServer, request);
-    const [reply] = yield [commits ? commitPoint(post) : post];
-    if (!(reply instanceof PdpmError)) return reply as R;
-    if (reply.code !== "PDPM_UNAVAILABLE") throw reply;
-    yield* patience.wait(`the metadata server does not answer (${reply.text})`);
+/** The replies, errors among them. */
+function* deliver(
+  context: Context,
+  tickets: readonly Ticket[],
+  changes: readonly Change[],
+  commits = false,
+): Protocol<readonly unknown[]> {
+  const requests = tickets.map((ticket, i) => ({ ticket, change: changes[i] }));
+  let replies: readonly unknown[] = [];
+  try {
+    replies = yield* send(context, requests, commits);
+    return replies;
+  } finally {
+    for (const [i, ticket] of tickets.entries()) {
+      context.session.slots.give(ticket, i < replies.length && isAnswer(replies[i]));
+    }
   }
+}
+
+/** One round of calls; those whose reply is lost are sent again as they were. */
+function* send(
+  context: Context,
+  requests: readonly unknown[],
+  commits: boolean,
+): Protocol<readonly unknown[]> {
+  const patience = new Patience(context);
+  const replies: unknown[] = new Array<unknown>(requests.length);
+  let left = requests.map((_, i) => i);
+  let isLost = false;
+  for (;;) {
+    const answers = yield left.map((i) => {
+      const post = call(metadataServer, requests[i]);
+      return commits ? commitPoint(post) : post;
+    });
+    for (const [n, i] of left.entries()) replies[i] = answers[n];
+    left = left.filter((i) => isPassing(replies[i]));
+    if (left.length === 0) return replies;
+    const reasons = left.map((i) => replies[i] as PdpmError);
+    isLost ||= reasons.some(({ outcome }) => outcome === "unknown");
+    try {
+      yield* patience.wait(`the metadata server does not answer (${reasons[0]?.text})`);
+    } catch (error) {
+      throw isLost && error instanceof PdpmError ? error.withOutcome("unknown") : error;
+    }
+  }
+}
+
+function isPassing(reply: unknown): boolean {
+  return reply instanceof PdpmError && passing.includes(reply.code);
+}
+
+function isAnswer(reply: unknown): boolean {
+  return !(reply instanceof PdpmError) || reply.outcome === "not-applied";
+}
+
+function resultOf<T>(reply: unknown): T {
+  if (reply instanceof PdpmError) throw reply;
+  return reply as T;
 }

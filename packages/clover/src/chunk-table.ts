@@ -1,8 +1,11 @@
 // This client's copy of the chunk table, which the metadata service keeps. It feeds the chunk map, by
 // which rounds find memory.
 //
-// Invariant: a chunk number means one size class and one place for ever. A chunk that is retired has
-// no live buffer, so no link that counts leads there; it is forgotten, and never comes back.
+// Invariants:
+// - A chunk number means one size class and one place for ever. A chunk that is retired has no live
+//   buffer, so no link that counts leads there; it is forgotten, and never comes back.
+// - Rounds of operations that began before that was known may still go there: the chunk map forgets
+//   the chunk only when they have ended. Its place is cut anew only after we have said so (H17).
 
 import { type Address, addressOf, chunkOf, headerChunk } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
@@ -16,6 +19,8 @@ export class ChunkTable {
   readonly chunkBytes: number;
   readonly #chunks: ChunkMap;
   readonly #entries = new Map<number, ChunkEntry>();
+  /** Retired chunks that the chunk map still has, by the generation in which we learnt of it. */
+  readonly #retired = new Map<number, number>();
   /** Of the last table that was read; -1 before. */
   generation = -1;
   pressure = 0;
@@ -78,6 +83,15 @@ export class ChunkTable {
     for (const chunk of this.#entries.keys()) {
       if (listed.has(chunk)) continue;
       this.#entries.delete(chunk);
+      this.#retired.set(chunk, generation);
+    }
+  }
+
+  /** No operation is under way any more that had not seen `generation`. */
+  forgetRetired(generation: number): void {
+    for (const [chunk, since] of this.#retired) {
+      if (since > generation) continue;
+      this.#retired.delete(chunk);
       this.#chunks.forget(chunk);
     }
   }

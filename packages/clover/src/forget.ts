@@ -8,41 +8,67 @@
 // Anyone may do it: the client that deleted, one that met the seal, a reaper.
 
 import { type Key, keyBytes } from "@pdpm/kv";
-import { bufferHeaderBytes, type Pointer } from "@pdpm/layout";
+import type { BufferHeader } from "@pdpm/layout";
+import { batchMost } from "@pdpm/metadata-server/protocol";
 import type { Protocol } from "@pdpm/verbs";
-import { ask, change } from "./calls.ts";
+import { advance, movesOf } from "./advance.ts";
+import { changeMany } from "./calls.ts";
 import { wipeHeads } from "./head-marks.ts";
 import type { Context } from "./session.ts";
-import { walk } from "./walk.ts";
+import { type Chain, findHeads, walkChains } from "./walk-chains.ts";
 
-/** Marks wiped in one round. */
-const wipedMost = 256;
+/** Tries while others move the heads of chains that are to be forgotten. */
+const triesMost = 8;
 
 /** Forgets the chain of `key` if it is sealed. True if this client did. */
 export function* forgetChain(context: Context, key: Key): Protocol<boolean> {
-  const { head } = yield* ask(context, { ask: "lookup", key: keyBytes(key) });
-  if (head === null) return false;
-  const chain: Pointer[] = [];
-  const tail = yield* walk(context, key, head, {
-    wantsValue: false,
-    readBytes: bufferHeaderBytes + key.length,
-    passed: (pointer) => chain.push(pointer),
-  });
-  if (tail.state !== "sealed") return false;
-  chain.push(tail.pointer);
-  for (let first = 0; first < chain.length; first += wipedMost) {
-    yield* wipeHeads(context, chain.slice(first, first + wipedMost));
+  const chains = yield* walkChains(context, yield* findHeads(context, [key]));
+  return (yield* forgetChains(context, chains)) > 0;
+}
+
+/** Forgets those among `chains` that are sealed. Returns how many this client forgot. */
+export function* forgetChains(context: Context, chains: readonly Chain[]): Protocol<number> {
+  const { events, retiring } = context.session;
+  let forgotten = 0;
+  let left = chains;
+  for (let tries = 0; tries < triesMost; tries += 1) {
+    const sealed: Chain[] = [];
+    for (const chain of left) {
+      if (chain.state === "sealed") sealed.push(yield* shortened(context, chain));
+    }
+    if (sealed.length === 0) break;
+    yield* wipeHeads(context, sealed.flatMap(buffersOf));
+    const replies = yield* changeMany(context, sealed.map(forgetting));
+    const again: Key[] = [];
+    for (const [i, reply] of replies.entries()) {
+      const { key } = sealed[i] as Chain;
+      if (reply === "forgotten") forgotten += 1;
+      // Somebody moved the head on, or forgot the chain and the key lives anew.
+      else if (reply.head !== null) again.push(key);
+      retiring.forgotten(key);
+    }
+    left = yield* walkChains(context, yield* findHeads(context, again));
   }
-  const { commitNumber } = tail.header;
-  const reply = yield* change(context, {
-    do: "forget",
-    key: keyBytes(key),
-    head,
-    commitNumber,
-    freed: chain,
-  });
-  if (reply !== "forgotten") return false;
-  context.session.retiring.drop(key);
-  context.session.events.forgotten += 1;
-  return true;
+  events.forgotten += forgotten;
+  return forgotten;
+}
+
+function buffersOf({ passed, pointer }: Chain): Chain["passed"] {
+  return [...passed, pointer];
+}
+
+function forgetting(chain: Chain) {
+  const { key, head, header } = chain;
+  const { commitNumber } = header as BufferHeader;
+  const freed = buffersOf(chain);
+  return { do: "forget", key: keyBytes(key), head, commitNumber, freed } as const;
+}
+
+/** A chain that is too long to be forgotten at once loses its beginning first. */
+function* shortened(context: Context, chain: Chain): Protocol<Chain> {
+  const excess = chain.passed.length + 1 - batchMost;
+  const head = chain.passed[excess];
+  if (excess <= 0 || head === undefined) return chain;
+  yield* advance(context, movesOf(chain.key, chain.passed.slice(0, excess), head));
+  return { ...chain, head, passed: chain.passed.slice(excess) };
 }

@@ -1,8 +1,8 @@
 // Giving back: what a client that leaves, or that is asked to, does not need any more.
 
 import type { Protocol } from "@pdpm/verbs";
-import { change } from "./calls.ts";
 import { settleDoubts } from "./doubts.ts";
+import { giveBackSpans } from "./give-back.ts";
 import { retireAll } from "./retire.ts";
 import type { Context } from "./session.ts";
 
@@ -14,9 +14,10 @@ export function* giveEverythingBack(context: Context): Protocol<void> {
 }
 
 /** The buffers in hand of the chunks that `matches` chooses, and every span that is used up. */
-export function* handBack(context: Context, matches: (chunk: number) => boolean): Protocol<void> {
-  const { pool } = context.session;
-  const spans = [...pool.takeIdle(matches), ...pool.takeSpent()];
-  if (spans.length === 0) return;
-  yield* change(context, { do: "giveBack", spans });
+export function* handBack(
+  context: Context,
+  matches: (chunk: number, sizeClass: number) => boolean,
+): Protocol<void> {
+  context.session.pool.withdraw(matches);
+  yield* giveBackSpans(context);
 }

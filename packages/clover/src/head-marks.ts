@@ -1,33 +1,57 @@
 // Head marks (H23): the head of each key's chain carries a durable mark, so that a repair without the
 // directory can tell what was committed. Set by CAS from the very life that is meant, so that a late
 // one never marks what the buffer has become since.
+//
+// A sealed chain's marks are wiped to 0, also where none was set: whoever still means to mark a
+// version of it, after a report that was late, fails.
 
 import { addressIn, bufferFields, chunkOf, headMarkOf, type Pointer } from "@pdpm/layout";
 import { compareAndSwap, flush, type Post, type Protocol, round } from "@pdpm/verbs";
 import type { Context } from "./session.ts";
 
-/** Marks versions as heads, durably: one round trip. Says of each whether it carries the mark. */
+/** Marks set or wiped in one round. */
+const marksPerRound = 256;
+
+/** Marks versions as heads, durably. Says of each whether it carries the mark. */
 export function* markHeads(
   context: Context,
   pointers: readonly Pointer[],
 ): Protocol<readonly boolean[]> {
-  if (pointers.length === 0) return [];
-  const swaps = pointers.map((pointer) =>
-    compareAndSwap(markAt(pointer), pointer, headMarkOf(pointer)),
-  );
-  const replies = yield* round(...swaps, ...flushesOf(context, pointers));
-  return pointers.map((pointer, i) => {
-    const found = replies[i] as bigint;
-    return found === pointer || found === headMarkOf(pointer);
-  });
+  const isMarked: boolean[] = [];
+  for (let first = 0; first < pointers.length; first += marksPerRound) {
+    const some = reachable(context, pointers.slice(first, first + marksPerRound));
+    const swaps = some.map((pointer) =>
+      compareAndSwap(markAt(pointer), pointer, headMarkOf(pointer)),
+    );
+    const replies = yield* round(...swaps, ...flushesOf(context, some));
+    const marked = new Set(
+      some.filter((pointer, i) => {
+        const found = replies[i] as bigint;
+        return found === pointer || found === headMarkOf(pointer);
+      }),
+    );
+    for (const pointer of pointers.slice(first, first + marksPerRound)) {
+      isMarked.push(marked.has(pointer));
+    }
+  }
+  return isMarked;
 }
 
-/** Wipes the marks of a sealed chain, durably, before its buffers are freed: one round trip. */
+/** Wipes the marks of sealed chains, durably, before their buffers are freed. */
 export function* wipeHeads(context: Context, pointers: readonly Pointer[]): Protocol<void> {
-  const swaps = pointers.map((pointer) =>
-    compareAndSwap(markAt(pointer), headMarkOf(pointer), pointer),
-  );
-  yield* round(...swaps, ...flushesOf(context, pointers));
+  for (let first = 0; first < pointers.length; first += marksPerRound) {
+    const some = reachable(context, pointers.slice(first, first + marksPerRound));
+    const swaps = some.flatMap((pointer) => [
+      compareAndSwap(markAt(pointer), pointer, 0n),
+      compareAndSwap(markAt(pointer), headMarkOf(pointer), 0n),
+    ]);
+    yield* round(...swaps, ...flushesOf(context, some));
+  }
+}
+
+/** Those in chunks that there still are: one that was retired has no version left. */
+function reachable({ session }: Context, pointers: readonly Pointer[]): Pointer[] {
+  return pointers.filter((pointer) => session.table.reaches(addressIn(pointer)));
 }
 
 function markAt(pointer: Pointer): number {

@@ -1,6 +1,7 @@
 // Clover: clients on the data path, metadata on a metadata server, versions in chains.
 export { ask, change } from "./calls.ts";
 export { CloverBackend } from "./clover-backend.ts";
+export { collectAll, collectPage } from "./collect.ts";
 export { settleDoubts } from "./doubts.ts";
 export { forgetChain } from "./forget.ts";
 export { giveEverythingBack, handBack } from "./hand-back.ts";

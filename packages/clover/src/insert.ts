@@ -14,8 +14,9 @@ import type { Protocol } from "@pdpm/verbs";
 import { changeCommitting } from "./calls.ts";
 import { markHeads } from "./head-marks.ts";
 import type { Written } from "./known.ts";
-import { NewVersion } from "./new-version.ts";
+import type { NewVersion } from "./new-version.ts";
 import type { Context } from "./session.ts";
+import { writeVersion } from "./write-version.ts";
 
 /** Inserts `key`, whose numbers start above `floor`. "stale": it exists by now. */
 export function* insertKey(
@@ -31,7 +32,7 @@ export function* insertKey(
       const { value, commitNumber } = batch.decide(false, above);
       if (value === undefined) return "done";
       if (version === undefined) {
-        version = yield* NewVersion.write(context, key, value, commitNumber);
+        version = yield* writeVersion(context, key, value, commitNumber);
       } else {
         yield* version.renumber(commitNumber);
       }

@@ -5,9 +5,7 @@ import { type Decision, type Key, keyBytes } from "@pdpm/kv";
 import {
   type Address,
   addressIn,
-  bufferClassFor,
   bufferHeaderBytes,
-  bufferImageBytes,
   encodeBuffer,
   type Pointer,
   renewHeader,
@@ -15,7 +13,6 @@ import {
 import { type Post, type Protocol, round, write } from "@pdpm/verbs";
 import { raiseHighWater } from "./high-water.ts";
 import type { Context } from "./session.ts";
-import { takeBuffer } from "./take-buffer.ts";
 
 /** A version in the making. */
 export class NewVersion {
@@ -28,7 +25,8 @@ export class NewVersion {
   readonly #key: Key;
   #isHeld = true;
 
-  private constructor(
+  /** In `pointer`, a buffer in hand of this class. Nothing is written yet. */
+  constructor(
     context: Context,
     key: Key,
     pointer: Pointer,
@@ -45,31 +43,14 @@ export class NewVersion {
     this.image = encodeBuffer(pointer, commitNumber, keyBytes(key), value);
   }
 
-  /** Takes a buffer and writes the version there, durably: one round trip, `also` within it. */
-  static *write(
-    context: Context,
-    key: Key,
-    value: Uint8Array,
-    commitNumber: number,
-    also: readonly Post[] = [],
-  ): Protocol<NewVersion> {
-    const { session } = context;
-    yield* raiseHighWater(context, commitNumber);
-    const sizeClass = bufferClassFor(bufferImageBytes(keyBytes(key).length, value.length));
-    const pointer = yield* takeBuffer(context, sizeClass);
-    const version = new NewVersion(context, key, pointer, sizeClass, value, commitNumber);
-    const { address, image } = version;
-    try {
-      yield* round(write(address, image), ...session.flushes(address, image.length), ...also);
-    } catch (error) {
-      version.release();
-      throw error;
-    }
-    return version;
-  }
-
   get address(): Address {
     return addressIn(this.pointer);
+  }
+
+  /** Writes all of it, durably. */
+  posts(): Post<void>[] {
+    const { address, image } = this;
+    return [write(address, image), ...this.#context.session.flushes(address, image.length)];
   }
 
   /** Bytes of header, key and value. */

@@ -1,39 +1,42 @@
-// What a client does beside its operations, on time: shows the metadata service which chunk table it
-// works with, and keeps its books short.
+// What a client does beside its operations. The pulse, on time: it learns the chunk table, gives what
+// others ask for, and only then says which table it has seen. So whoever waits for that knows that
+// nothing idle is held back any more. Work, whenever there is some: keeps the books short.
 
 import type { Protocol } from "@pdpm/verbs";
-import { change } from "./calls.ts";
+import { acknowledge } from "./acknowledge.ts";
 import { settleDoubts } from "./doubts.ts";
 import { handBack } from "./hand-back.ts";
-import { refill, reportSpent } from "./refill.ts";
+import { refill } from "./refill.ts";
 import { retireAll, retireSome } from "./retire.ts";
+import { retireLagMost } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 
-/** Every half second: the chunk table, its acknowledgement, and what others ask us to give back. */
+/** Every half second. */
 export function* pulse(context: Context): Protocol<void> {
   const { session } = context;
   const { table, pool } = session;
-  const { pressure } = table;
   yield* table.load(context);
-  if (table.pressure !== pressure) yield* retireAll(context);
-  const isPressed = table.pressure !== pressure;
-  yield* handBack(context, (chunk) => isPressed || !table.isActive(chunk));
-  yield* settleDoubts(context);
-  const generation = session.oldestEpoch(context.operation);
-  if (generation > session.acknowledged) {
-    yield* change(context, { do: "acknowledge", generation });
-    session.acknowledged = generation;
+  const { pressure } = table;
+  const isPressed = pressure !== (session.pressureAnswered ?? pressure);
+  if (isPressed) {
+    pool.becomeModest();
+    yield* retireAll(context);
   }
-  if (pool.hasSpent) yield* reportSpent(context, pool.takeSpent());
+  yield* settleDoubts(context);
+  yield* handBack(context, (chunk) => isPressed || !table.isActive(chunk));
+  session.pressureAnswered = pressure;
+  yield* acknowledge(context);
 }
 
-/** When there is something to do: reports what was replaced, refills what runs low. */
+/** Reports what was replaced and deleted, and refills what runs low. */
 export function* work(context: Context): Protocol<void> {
   const { pool, retiring } = context.session;
-  if (!retiring.isBusy && !retiring.isEmpty) {
+  if (!retiring.isBusy) {
     retiring.isBusy = true;
     try {
-      yield* retireSome(context);
+      // What is left over is too little to hurry for.
+      do yield* retireSome(context);
+      while (retiring.lag >= retireLagMost / 8 || retiring.toWalkCount > 0);
     } finally {
       retiring.isBusy = false;
     }

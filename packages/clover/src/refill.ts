@@ -3,11 +3,12 @@
 // only after its memory node has the space.
 
 import { assert, isPdpmError } from "@pdpm/base";
-import { type Address, bufferFields, gcVersionMost, type Pointer, wordAt } from "@pdpm/layout";
-import type { SpanPart } from "@pdpm/metadata-server/protocol";
+import { type Address, bufferFields, type Pointer, wordAt } from "@pdpm/layout";
+import { bitmapBytes, type SpanPart } from "@pdpm/metadata-server/protocol";
 import { call, nodeServer, type Protocol, read, round } from "@pdpm/verbs";
-import { addressesIn, nextLife } from "./buffer-pool.ts";
+import { addressesIn, markIn, nextLife } from "./buffer-pool.ts";
 import { change } from "./calls.ts";
+import { giveBackSpans } from "./give-back.ts";
 import type { Context } from "./session.ts";
 
 /** Self words read in one round. */
@@ -15,12 +16,11 @@ const wordsPerRound = 256;
 
 /** Leases more buffers of a class; false when the store has none. One refill a class at a time. */
 export function* refill(context: Context, sizeClass: number): Protocol<boolean> {
-  const { pool, events, table } = context.session;
+  const { pool, events } = context.session;
   assert(!pool.refilling.has(sizeClass), "one refill of a class at a time");
   pool.refilling.add(sizeClass);
   try {
-    const spent = pool.takeSpent();
-    if (spent.length > 0) yield* reportSpent(context, spent);
+    yield* giveBackSpans(context);
     const buffers = pool.want(sizeClass);
     for (;;) {
       const reply = yield* change(context, { do: "lease", sizeClass, buffers });
@@ -30,24 +30,11 @@ export function* refill(context: Context, sizeClass: number): Protocol<boolean> 
         continue;
       }
       events.refills += 1;
-      for (const part of reply.spans) {
-        if (table.entry(part.chunk) === undefined) yield* table.load(context);
-        yield* learn(context, sizeClass, part);
-      }
+      yield* learnAll(context, sizeClass, reply.spans);
       return true;
     }
   } finally {
     pool.refilling.delete(sizeClass);
-  }
-}
-
-/** Every buffer of these spans was linked. */
-export function* reportSpent(context: Context, spans: readonly SpanPart[]): Protocol<void> {
-  try {
-    yield* change(context, { do: "giveBack", spans });
-  } catch (error) {
-    context.session.pool.returnSpent(spans);
-    throw error;
   }
 }
 
@@ -70,19 +57,42 @@ function* addChunk(
   return true;
 }
 
+/** Puts what was leased in the pool; what a failure leaves over is to be given back. */
+function* learnAll(
+  context: Context,
+  sizeClass: number,
+  parts: readonly SpanPart[],
+): Protocol<void> {
+  const { pool, table } = context.session;
+  let learnt = 0;
+  try {
+    for (const part of parts) {
+      if (table.entry(part.chunk) === undefined) yield* table.load(context);
+      yield* learn(context, sizeClass, part);
+      learnt += 1;
+    }
+  } catch (error) {
+    pool.keepToReport(parts.slice(learnt));
+    throw error;
+  }
+}
+
 /** Reads which life each leased buffer has next, and puts them in the pool. */
 function* learn(context: Context, sizeClass: number, part: SpanPart): Protocol<void> {
   const { pool } = context.session;
   const addresses = addressesIn(part, sizeClass);
   const pointers: Pointer[] = [];
+  const spent = new Uint8Array(bitmapBytes);
   for (let first = 0; first < addresses.length; first += wordsPerRound) {
     const some = addresses.slice(first, first + wordsPerRound);
     const words = yield* round(...some.map((address) => read(address + bufferFields.self, 8)));
     for (const [i, bytes] of (words as Uint8Array[]).entries()) {
+      const address = some[i] as Address;
+      const next = nextLife(address, wordAt(bytes, 0));
+      if (next === "spent") markIn(spent, sizeClass, address);
       // A damaged one is never used again; fsck shows it.
-      const pointer = nextLife(some[i] as Address, wordAt(bytes, 0), gcVersionMost);
-      if (pointer !== undefined) pointers.push(pointer);
+      else if (next !== undefined) pointers.push(next);
     }
   }
-  pool.add(sizeClass, part.chunk, part.span, pointers);
+  pool.add(sizeClass, part, pointers, spent);
 }

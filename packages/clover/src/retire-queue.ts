@@ -24,7 +24,8 @@ export const retireLagMost = 16_384;
 /** The queue of one session. */
 export class RetireQueue {
   #superseded = new Map<Key, Superseded>();
-  readonly #sealed = new Set<Key>();
+  /** Keys whose chains are to be walked: sealed ones, and those whose report failed. */
+  readonly #toWalk = new Set<Key>();
   /** Versions in the queue. */
   lag = 0;
   /** A report is under way. */
@@ -45,16 +46,20 @@ export class RetireQueue {
 
   /** The key's chain was sealed. */
   sealed(key: Key): void {
-    this.drop(key);
-    this.#sealed.add(key);
-  }
-
-  /** Nothing is to be reported of this key any more. */
-  drop(key: Key): void {
     const entry = this.#superseded.get(key);
     if (entry !== undefined) this.lag -= entry.freed.length;
     this.#superseded.delete(key);
-    this.#sealed.delete(key);
+    this.#toWalk.add(key);
+  }
+
+  /** A report of these keys failed: their chains are to be walked. */
+  failed(keys: Iterable<Key>): void {
+    for (const key of keys) this.#toWalk.add(key);
+  }
+
+  /** The key's sealed chain was forgotten. */
+  forgotten(key: Key): void {
+    this.#toWalk.delete(key);
   }
 
   /** Takes up to `reportKeysMost` keys out, those that waited longest. */
@@ -71,22 +76,24 @@ export class RetireQueue {
     return taken;
   }
 
-  /** Takes one key whose chain was sealed. */
-  takeSealed(): Key | undefined {
-    for (const key of this.#sealed) {
-      this.#sealed.delete(key);
-      return key;
+  /** Takes up to `most` keys whose chains are to be walked. */
+  takeToWalk(most: number): Key[] {
+    const taken: Key[] = [];
+    for (const key of this.#toWalk) {
+      if (taken.length >= most) break;
+      taken.push(key);
     }
-    return undefined;
+    for (const key of taken) this.#toWalk.delete(key);
+    return taken;
   }
 
   /** Whether there is nothing to report. */
   get isEmpty(): boolean {
-    return this.#superseded.size === 0 && this.#sealed.size === 0;
+    return this.#superseded.size === 0 && this.#toWalk.size === 0;
   }
 
-  /** Keys whose chains wait to be forgotten. */
-  get sealedCount(): number {
-    return this.#sealed.size;
+  /** Keys whose chains wait to be walked. */
+  get toWalkCount(): number {
+    return this.#toWalk.size;
   }
 }

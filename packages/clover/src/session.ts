@@ -12,6 +12,7 @@ import { ChunkTable } from "./chunk-table.ts";
 import { CursorCache } from "./cursor-cache.ts";
 import { RetireQueue } from "./retire-queue.ts";
 import { Shortcuts } from "./shortcuts.ts";
+import { SpaceTurns } from "./space-turns.ts";
 
 /** What a session needs to know. */
 export interface SessionOptions {
@@ -78,6 +79,10 @@ export class Session {
   readonly doubts: Map<Pointer, Doubt> = new Map<Pointer, Doubt>();
   /** The table generation that the service knows this client to have seen. */
   acknowledged = 0;
+  /** The pressure of the chunk table that this client has answered; undefined before the first. */
+  pressureAnswered: number | undefined;
+  /** Which operation of this client makes space. */
+  readonly spaceTurns: SpaceTurns = new SpaceTurns();
   /** No commit number above it is used before the mark on memory node 0 was raised (H23). */
   highWater = 0;
 

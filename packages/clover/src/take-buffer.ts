@@ -10,7 +10,7 @@ import type { Context } from "./session.ts";
 
 /** A buffer of this class. @throws PDPM_NO_SPACE (not-applied) */
 export function* takeBuffer(context: Context, sizeClass: number): Protocol<Pointer> {
-  const { pool, wake } = context.session;
+  const { pool, table, wake } = context.session;
   const patience = new Patience(context);
   for (;;) {
     const pointer = pool.take(sizeClass);
@@ -18,6 +18,8 @@ export function* takeBuffer(context: Context, sizeClass: number): Protocol<Point
       if (pool.count(sizeClass) < pool.lowWater(sizeClass)) wake();
       return pointer;
     }
+    // Whatever the caller knew, it asks the table again before it posts (H17).
+    context.operation.epoch = table.generation;
     if (pool.refilling.has(sizeClass)) {
       yield* patience.wait("buffers are being leased");
     } else if (!(yield* refill(context, sizeClass))) {

@@ -33,11 +33,12 @@ import { findTail } from "./find-tail.ts";
 import { insertKey } from "./insert.ts";
 import type { Known, Written } from "./known.ts";
 import { settleLink, settlingPosts } from "./links.ts";
-import { NewVersion } from "./new-version.ts";
+import type { NewVersion } from "./new-version.ts";
 import { retireSome } from "./retire.ts";
 import { retireLagMost } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 import { walk } from "./walk.ts";
+import { writeVersion } from "./write-version.ts";
 
 /** Carries out a batch of puts, or a delete. `batch` has decided when it returns. */
 export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
@@ -105,10 +106,12 @@ export function* append(
       }
       if (version === undefined) {
         const also = shortcutPosts(context, key, known);
-        version = yield* NewVersion.write(context, key, value, commitNumber, also); // Round trip 1.
+        version = yield* writeVersion(context, key, value, commitNumber, also); // Round trip 1.
       } else if (version.commitNumber !== commitNumber) {
         yield* version.renumber(commitNumber);
       }
+      // While a buffer was waited for, its chunk may have been emptied and retired (H17).
+      if (!context.session.table.reaches(addressIn(known.pointer))) return "stale";
       const word = yield* link(context, known.pointer, version); // Round trip 2.
       if (word === known.pointer) {
         committed(context, key, known.pointer, version);
