@@ -161,12 +161,14 @@ test("keys come in byte order, by prefix, page by page, each once", async () => 
     Uint8Array.from(bytes),
   );
   for (const [i, name] of [...names].reverse().entries()) await one.do(create(i, 1, name));
-  const pageOf = (
+  const pageOf = async (
     prefix: number[],
     after: Uint8Array | null,
     limit: number,
   ): Promise<readonly Uint8Array[]> =>
-    one.ask({ ask: "keys", prefix: Uint8Array.from(prefix), after, limit });
+    (await one.ask({ ask: "keys", prefix: Uint8Array.from(prefix), after, limit })).map(
+      ({ key }) => key,
+    );
   const seen: Uint8Array[] = [];
   for (let after: Uint8Array | null = null; ; after = seen.at(-1) as Uint8Array) {
     const page = await pageOf([], after, 2);

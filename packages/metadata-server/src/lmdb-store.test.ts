@@ -87,7 +87,9 @@ test("another store's directory is refused, and an unwritable one", async () => 
 test("a newer format is refused, with what it needs", async () => {
   const version = (await store.get("format"))?.version ?? 0;
   const newer = bytes("2 0000000000000007");
-  expect(await store.commit(new Map([["format", version]]), new Map([["format", newer]]))).toBe(true);
+  expect(await store.commit(new Map([["format", version]]), new Map([["format", newer]]))).toBe(
+    true,
+  );
   await expect(opened()).rejects.toMatchObject({ code: "PDPM_WRONG_STORE" });
   await expect(opened()).rejects.toThrow(/newer pdpm/);
 });

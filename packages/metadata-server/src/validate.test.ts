@@ -3,7 +3,7 @@
 import { isPdpmError, Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
 import { bits, buffer, key, scene } from "./contract-scene.ts";
-import type { Change, MetadataRequest, Question } from "./protocol.ts";
+import { type Change, callSlots, type MetadataRequest, type Question } from "./protocol.ts";
 import { invalidRequest } from "./validate.ts";
 
 const k = key("k");
@@ -118,7 +118,7 @@ test.each([
   [{ ask: "keys", prefix: k, after: null, limit: 4097 }, "the limit"],
   [{ ask: "constructor" }, 'nothing is called "constructor"'],
   [{ change: { do: "press" } }, "has a ticket"],
-  [{ ticket: { ...ticket, slot: 16 }, change: { do: "press" } }, "has a ticket"],
+  [{ ticket: { ...ticket, slot: callSlots }, change: { do: "press" } }, "has a ticket"],
   [{ ticket: { ...ticket, client: 0 }, change: { do: "press" } }, "has a ticket"],
   [{ ticket: { ...ticket, sequence: 0 }, change: { do: "press" } }, "has a ticket"],
   [{ ticket, change: { do: "create", key: k, pointer: p, commitNumber: 0 } }, "the commitNumber"],
