@@ -2,21 +2,12 @@
 // them in production (runner, write queue, housekeeping) without a single promise.
 
 import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
-import {
-  acknowledge,
-  bucketsPerPage,
-  type Context,
-  heartbeat,
-  readKey,
-  scanPage,
-  settle,
-  writeKey,
-} from "@pdpm/direct";
+import { bucketsPerPage, type Context, readKey, scanPage, settle, writeKey } from "@pdpm/direct";
 import { type Found, type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
 import type { Ended } from "@pdpm/verbs/interleaver";
 import { type Entry, identityOf, valueBytesOf } from "./direct-history.ts";
-import { type Identity, join, reap } from "./direct-identity.ts";
+import { housekeeping, type Identity, join, reap } from "./direct-identity.ts";
 import { homeAndFingerprint } from "./direct-keys.ts";
 import type { World } from "./direct-world.ts";
 
@@ -44,6 +35,8 @@ export class Client {
   readonly #waiting = new Set<Waiting>();
   readonly #seenVersions = new Map<Key, number>();
   identity: Identity;
+  /** Who it was before it was fenced; operations of then may still be ending. */
+  readonly #former: Identity[] = [];
   #left: number;
   #sequence = 0;
   #isRenewing = false;
@@ -71,6 +64,13 @@ export class Client {
       if (this.#isRenewing) return;
       this.#left -= 1;
       this.#start();
+    }
+  }
+
+  /** It stops where it is, under every id that it ever had. */
+  die(): void {
+    for (const { simulated } of [...this.#former, this.identity]) {
+      this.#world.interleaver.kill(simulated);
     }
   }
 
@@ -333,13 +333,25 @@ export class Client {
   #renew(): void {
     if (this.#isRenewing || !this.identity.simulated.isFenced || this.isDead) return;
     this.#isRenewing = true;
-    const old = this.identity.session.clientId;
+    this.#enter(this.identity.session.clientId);
+  }
+
+  /** Opens the store as somebody new, again and again; then takes back what it held as `old`. */
+  #enter(old: number): void {
+    this.#former.push(this.identity);
     this.identity = this.#world.newIdentity();
+    const { simulated } = this.identity;
     this.#spawn(
       "open",
       (context) => join(context, this.identity),
       (ended) => {
-        if ("error" in ended) this.#world.excuse(ended.error as PdpmError);
+        if ("error" in ended) {
+          this.#world.excuse(ended.error as PdpmError);
+          // The id is given up; a lease record that it may have taken is a dead client's.
+          this.#world.interleaver.kill(simulated);
+          this.#enter(old);
+          return;
+        }
         this.#isRenewing = false;
         this.reap(old);
         this.go();
@@ -366,18 +378,4 @@ export class Client {
     });
     return operation;
   }
-}
-
-/** One turn: as packages/client/src/housekeeping.ts. */
-function housekeeping(identity: Identity): (context: Context) => Protocol<void> {
-  return function* turn(context) {
-    const { session, operation } = context;
-    identity.beat += 1;
-    const generation = yield* heartbeat(session, identity.lease, identity.beat);
-    if (generation !== session.table.generation) yield* session.table.load();
-    const oldest = session.oldestEpoch(operation);
-    if (oldest <= identity.acknowledged) return;
-    yield* acknowledge(identity.lease, oldest);
-    identity.acknowledged = oldest;
-  };
 }

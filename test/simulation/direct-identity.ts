@@ -1,9 +1,11 @@
 // What a simulated client is under one id, and the protocols by which it enters and takes back.
 
 import {
+  acknowledge,
   type Context,
   enterTable,
   findLease,
+  heartbeat,
   judge,
   markDead,
   reapClient,
@@ -72,4 +74,18 @@ export function* reap(context: Context, id: number): Protocol<boolean> {
   yield* markDead(context.session, lease);
   yield* reapClient(context, lease);
   return true;
+}
+
+/** One turn: as packages/client/src/housekeeping.ts. */
+export function housekeeping(identity: Identity): (context: Context) => Protocol<void> {
+  return function* turn(context) {
+    const { session, operation } = context;
+    identity.beat += 1;
+    const generation = yield* heartbeat(session, identity.lease, identity.beat);
+    if (generation !== session.table.generation) yield* session.table.load();
+    const oldest = session.oldestEpoch(operation);
+    if (oldest <= identity.acknowledged) return;
+    yield* acknowledge(identity.lease, oldest);
+    identity.acknowledged = oldest;
+  };
 }

@@ -19,6 +19,8 @@ export interface Plan {
   /** Values have one of these lengths, in bytes. */
   readonly valueSizes: readonly number[];
   readonly chunksMost: number;
+  /** Cells have few lives left, so that chunks are spent and cut anew. */
+  readonly isOld: boolean;
   /** Clients raise heartbeats and acknowledge changes of the chunk table. */
   readonly keepsHouse: boolean;
   readonly durability: "power" | "process";
@@ -76,6 +78,7 @@ export function planOf(seed: number): Plan {
   const isOverfull = !isSmall && prng.chance(0.25);
   const spare = family.groups.flat().filter((key) => !keys.includes(key));
   const isKilling = prng.chance(0.8);
+  const isOld = isSmall ? prng.chance(0.3) : prng.chance(0.08);
   return {
     seed,
     people: 2 + prng.below(3),
@@ -84,8 +87,9 @@ export function planOf(seed: number): Plan {
     keys,
     fillers: isOverfull ? spare.slice(0, 26 + prng.below(4)) : [],
     valueSizes: isSmall ? pick(prng, sizeLists.slice(1)) : pick(prng, sizeLists.slice(0, 2)),
-    chunksMost: isSmall ? 3 + prng.below(2) : 12,
-    keepsHouse: isSmall || prng.chance(0.1),
+    isOld,
+    chunksMost: isSmall || isOld ? 3 + prng.below(2) : 12,
+    keepsHouse: isSmall || isOld || prng.chance(0.1),
     durability: prng.chance(0.8) ? "power" : "process",
     cursorsMost: pick(prng, [0, 1, 1000, 1000]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
@@ -95,6 +99,6 @@ export function planOf(seed: number): Plan {
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
     disconnectChance: prng.chance(0.2) ? 1 / 400 : 0,
     suspectChance: prng.chance(0.15) ? 0.05 : 0,
-    reapChance: isSmall || prng.chance(0.1) ? 1 / 500 : 0,
+    reapChance: isSmall || isOld || prng.chance(0.1) ? 1 / 500 : 0,
   };
 }

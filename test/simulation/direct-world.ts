@@ -20,6 +20,7 @@ import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { ArrayMemory, type Operation, type Protocol } from "@pdpm/verbs";
 import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { Context } from "../../packages/direct/src/session.ts";
+import { Ageing } from "./direct-ageing.ts";
 import { Client } from "./direct-client.ts";
 import { History, identityOf, valueBytesOf } from "./direct-history.ts";
 import { Identity, join, reap } from "./direct-identity.ts";
@@ -27,8 +28,10 @@ import { chunkBytes } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
 
-/** Places for chunks that a node has. */
-const placesPerNode = 8;
+/** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
+function nodeBytesOf(plan: Plan): number {
+  return regionHeaderBytes + Math.ceil(plan.chunksMost / 2) * chunkBytes;
+}
 
 /** One seed's store and clients. */
 export class World {
@@ -37,6 +40,7 @@ export class World {
   readonly memories: readonly ArrayMemory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly ageing: Ageing;
   readonly #identities = new Map<number, Identity>();
   readonly #clients: Client[] = [];
   #kills = 0;
@@ -47,8 +51,9 @@ export class World {
     this.plan = planOf(seed);
     this.prng = new Prng(`world ${seed}`);
     const { stallChance, stallStepsMost } = this.plan;
-    const bytes = regionHeaderBytes + placesPerNode * chunkBytes;
+    const bytes = nodeBytesOf(this.plan);
     this.memories = [new ArrayMemory(bytes), new ArrayMemory(bytes)];
+    this.ageing = new Ageing(this.memories, this.prng.fork("ageing"));
     this.interleaver = new Interleaver({
       seed: `steps ${seed}`,
       memories: this.memories,
@@ -126,6 +131,7 @@ export class World {
     });
     at(plan.reapChance, (client) => client.reap(1 + prng.below(this.#identities.size)));
     at(1 / 100, (client) => client.settleOne());
+    if (plan.isOld) interleaver.disturb(1 / 10, () => this.ageing.look());
     if (!plan.keepsHouse) return;
     at(1 / 40, (client) => {
       if (this.#clients.some(({ isDone }) => !isDone)) client.keepHouse();
@@ -135,14 +141,14 @@ export class World {
   #kill(client: Client): void {
     if (this.#kills >= this.plan.killsMost || client.isDone) return;
     this.#kills += 1;
-    this.interleaver.kill(client.identity.simulated);
+    client.die();
   }
 
   #answer(client: SimulatedClient, server: string, request: unknown): unknown {
     if (server === membersServer) return this.#judge(client, (request as { judge: number }).judge);
     assert(server === nodeServer(0) || server === nodeServer(1), `nobody is called ${server}`);
     const { extend } = request as { extend: number };
-    if (extend <= regionHeaderBytes + placesPerNode * chunkBytes) return undefined;
+    if (extend <= nodeBytesOf(this.plan)) return undefined;
     throw new PdpmError("PDPM_NO_SPACE", "the node is full");
   }
 

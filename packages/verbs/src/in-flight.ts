@@ -5,8 +5,8 @@
 //   - a CAS comes before a CAS, a read or a flush behind it, not before a write;
 //   - a read comes before nothing.
 //
-// What is larger than a word is applied in one to three pieces, cut between words, in any order: so
-// reads tear, and so does a write whose client dies.
+// What is larger than a word is applied in one to three pieces, now and then in up to twelve, cut
+// between words, in any order: so reads tear, and so does a write whose client dies.
 
 import { PdpmError, type Prng } from "@pdpm/base";
 import { applyPosts } from "./apply.ts";
@@ -21,6 +21,10 @@ import { takeBuffer } from "./slab.ts";
 const singlyMost = 8;
 /** A cut often falls this near to the start, where headers end and values begin. */
 const nearWords = 8;
+
+/** Pieces at most, mostly and now and then. */
+const piecesMost = 3;
+const finePiecesMost = 12;
 
 interface Piece {
   readonly start: number;
@@ -161,10 +165,11 @@ export class Flight {
   }
 }
 
-/** One to three pieces of `bytes` bytes, cut between words, in any order. */
+/** Pieces of `bytes` bytes, cut between words, in any order. */
 function cut(bytes: number, prng: Prng): Piece[] {
   const words = Math.ceil(bytes / 8);
-  const count = Math.min(words, 1 + prng.below(3));
+  const most = prng.chance(0.2) ? finePiecesMost : piecesMost;
+  const count = Math.min(words, 1 + prng.below(most));
   const cuts = [0, bytes];
   while (cuts.length <= count) {
     const range = prng.chance(0.5) ? Math.min(words, nearWords) : words;

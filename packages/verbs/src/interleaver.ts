@@ -27,6 +27,10 @@ import { type Post, type Round, Verb } from "./round.ts";
 export { type Ended, SimulatedClient, Task } from "./interleaver-task.ts";
 export type { TraceOptions } from "./interleaver-trace.ts";
 
+/** A pause ends within this many micro-steps, and so many more for each millisecond that it asks. */
+const pauseStepsLeast = 40;
+const pauseStepsPerMs = 40;
+
 /** What an interleaver is made of. */
 export interface InterleaverOptions {
   readonly seed: number | string;
@@ -62,7 +66,7 @@ interface Disturbance {
 export class Interleaver {
   /** Every choice of this run comes from here. */
   readonly prng: Prng;
-  /** Micro-steps so far: the clock of the run. */
+  /** The clock of the run, in micro-steps; it jumps ahead when everybody sleeps. */
   steps = 0;
   readonly trace: Trace | undefined;
   readonly #options: InterleaverOptions;
@@ -116,9 +120,8 @@ export class Interleaver {
    * Runs until every task of a living client has ended. @throws AssertionError at the step bound.
    */
   run(): void {
-    const last = this.steps + this.#stepsMost;
-    while (this.#living > 0) {
-      if (this.steps >= last) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
+    for (let steps = 0; this.#living > 0; steps += 1) {
+      if (steps >= this.#stepsMost) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
       this.steps += 1;
       this.#step();
       for (const disturbance of this.#disturbances) {
@@ -242,6 +245,8 @@ export class Interleaver {
     for (let i = 1; i < ready.length; i += 1) {
       if ((ready[i] as Task | Trip).wakeAt < (ready[first] as Task | Trip).wakeAt) first = i;
     }
+    // Time passes until then: nobody's pause is cut short because all the others wait, too.
+    this.steps = Math.max(this.steps, (ready[first] as Task | Trip).wakeAt);
     return first;
   }
 
@@ -334,8 +339,12 @@ export class Interleaver {
     task.waitsFor += 1;
     const trip: Trip = { task, flight, errand, wakeAt: 0 };
     this.#enqueue(trip);
-    // A pause lasts: otherwise those who wait would use up the steps of those they wait for.
-    if (errand?.post.verb === Verb.pause) trip.wakeAt = this.steps + this.prng.below(40);
+    // A pause lasts, and longer after many tries: otherwise those who wait would use up the steps
+    // of those they wait for, and their tries before these are done.
+    if (errand?.post.verb === Verb.pause) {
+      const most = pauseStepsLeast + Math.ceil(pauseStepsPerMs * errand.post.bytes);
+      trip.wakeAt = this.steps + this.prng.below(most);
+    }
   }
 
   #applyAlone(client: SimulatedClient, post: Post): unknown {
