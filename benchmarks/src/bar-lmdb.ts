@@ -18,7 +18,7 @@ export function getAgainstLmdb(scale: Scale): Promise<Result[]> {
   return inFolder(scale.keys * valueBytes * 6, async (dir, where) => {
     const keys = Array.from({ length: scale.keys }, (_, nth) => keyOf(nth));
     const value = Buffer.alloc(valueBytes, 7);
-    const store = await open(join(dir, "pdpm"), { timeoutMs });
+    const store = await open(join(dir, "pdpm"), { design: "direct", timeoutMs });
     const lmdb = openLmdb({ path: join(dir, "lmdb"), encoding: "binary", noSync: true });
     await store.putMany(keys.map((key) => [key, value] as const));
     await lmdb.transaction(() => {

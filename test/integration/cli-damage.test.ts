@@ -11,7 +11,12 @@ import { type Damage, damages, type KeyBytes, StoreFile } from "../support/store
 import { pdpm } from "./cli-runs.ts";
 
 const scene = new Scene();
-const options = { chunkBytes: 2 ** 22, maxBytes: 2 ** 28, timeoutMs: 20_000 } as const;
+const options = {
+  design: "direct",
+  chunkBytes: 2 ** 22,
+  maxBytes: 2 ** 28,
+  timeoutMs: 20_000,
+} as const;
 const kinds = ["value", "key", "header"] as const satisfies readonly Damage[];
 const names = kinds.map((kind) => `damaged ${kind}`);
 

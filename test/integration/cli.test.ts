@@ -61,7 +61,7 @@ test("keys come with prefix and limit, as text and as JSON lines", async () => {
   );
   expect(lines).toHaveLength(5);
   const stats = JSON.parse((await pdpm(scene, ["stats", "--json", "--dir", dir])).stdout);
-  expect(stats).toMatchObject({ design: "direct", space: { cellsLive: 5 } });
+  expect(stats).toMatchObject({ design: "clover", space: { cellsLive: 5 } });
 });
 
 test("a reader that goes away is no failure", async () => {
@@ -85,10 +85,10 @@ const usage: readonly (readonly [words: string[], says: string])[] = [
   [["get", "k", "--foo"], "--foo"],
   [["get", "k", "--url", "http://h:1"], "pdpm://"],
   [["get", "k", "--url", "pdpm://h"], "port"],
-  [["get", "k", "--url", "pdpm://h:7401?design=clover"], "direct"],
+  [["get", "k", "--url", "pdpm://h:7401,h:7402"], "direct"],
   [["get", "k", "--dir", "d", "--timeout-ms", "soon"], "--timeout-ms"],
   [["get", "k", "--dir", "d", "--transport", "sim"], "later version"],
-  [["put", "k", "v", "--dir", "d", "--design", "clover"], "direct"],
+  [["put", "k", "v", "--dir", "d", "--design", "redis"], "direct"],
   [["put", "k", "v", "--dir", "d", "--max-bytes", "lots"], "64MiB"],
   [["put", "k", "v", "--dir", "d", "--if-version", "-1"], "--if-version"],
   [["put", "k", "v", "--dir", "d", "--chunk-bytes", "5MiB"], "power of two"],

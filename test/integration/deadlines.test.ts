@@ -48,7 +48,12 @@ async function timed(work: Promise<unknown>): Promise<{ error: PdpmError; ms: nu
  */
 async function stoppedHolder(): Promise<{ store: Store<Uint8Array>; child: Child; tries: number }> {
   const directory = await scene.directory("memory");
-  const options = { durability: "process", maxBytes: 2 ** 27, chunkBytes: 2 ** 23 } as const;
+  const options = {
+    design: "direct",
+    durability: "process",
+    maxBytes: 2 ** 27,
+    chunkBytes: 2 ** 23,
+  } as const;
   const auditor = await openEmbedded(directory, clientOptions(options, "open"));
   scene.after(() => auditor.backend.close(1000));
   const store = await open(directory);

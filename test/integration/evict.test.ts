@@ -10,7 +10,12 @@ import { Scene } from "../support/processes.ts";
 import { untilStill, victim } from "../support/victim.ts";
 
 const scene = new Scene();
-const options = { chunkBytes: 2 ** 22, maxBytes: 2 ** 28, timeoutMs: 20_000 } as const;
+const options = {
+  design: "direct",
+  chunkBytes: 2 ** 22,
+  maxBytes: 2 ** 28,
+  timeoutMs: 20_000,
+} as const;
 
 describe("evict", () => {
   test("a stopped process that locks a key holds up that key alone, until it is evicted", async () => {

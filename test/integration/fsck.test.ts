@@ -15,7 +15,12 @@ import { type Damage, damages, StoreFile } from "../support/store-file.ts";
 import { victim } from "../support/victim.ts";
 
 const scene = new Scene();
-const options = { chunkBytes: 2 ** 22, maxBytes: 2 ** 28, timeoutMs: 20_000 } as const;
+const options = {
+  design: "direct",
+  chunkBytes: 2 ** 22,
+  maxBytes: 2 ** 28,
+  timeoutMs: 20_000,
+} as const;
 const sizes = [100, 250, 700, 1000, 2500, 5000] as const;
 const keyCount = 100;
 /** Keys from this number on are written once only, and have no second copy. */

@@ -13,7 +13,12 @@ const scene = new Scene();
 const MIB = 2 ** 20;
 
 async function opened(directory: string, maxBytes?: number): Promise<Store<Uint8Array>> {
-  const options = { durability: "process", timeoutMs: 10_000, chunkBytes: 4 * MIB } as const;
+  const options = {
+    design: "direct",
+    durability: "process",
+    timeoutMs: 10_000,
+    chunkBytes: 4 * MIB,
+  } as const;
   const store = await open(directory, maxBytes === undefined ? options : { ...options, maxBytes });
   scene.after(() => store.close());
   return store;
@@ -192,9 +197,10 @@ test("a store with no room for a new one of it on a full disk is an error, not h
     return;
   }
   scene.after(async () => execFileSync("umount", [mounted]));
-  const failure = await open(join(mounted, "store"), { durability: "process" }).catch(
-    (error: unknown) => error,
-  );
+  const failure = await open(join(mounted, "store"), {
+    design: "direct",
+    durability: "process",
+  }).catch((error: unknown) => error);
   expect(isPdpmError(failure) ? failure.code : failure).toBe("PDPM_NO_SPACE");
   execFileSync("mount", ["-o", "remount,size=64m", mounted]);
   const store = await opened(join(mounted, "store"));

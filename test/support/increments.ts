@@ -32,13 +32,15 @@ export type Reach = Readonly<Record<string, unknown>>;
 
 /**
  * Starts a process per element of `reaches`, which make `times` increments together, and checks the
- * sums as the first of them sees the store. Returns the lock waits of all.
+ * sums as the first of them sees the store. Returns how often they met, all together: the count of
+ * `meeting`, an event of their design.
  */
 export async function expectExactSums(
   scene: Scene,
   reaches: readonly Reach[],
   times: number,
   timeoutMs: number,
+  meeting = "lockWaits",
 ): Promise<number> {
   expect(times % (keyCount * reaches.length)).toBe(0);
   const own = times / reaches.length;
@@ -46,9 +48,9 @@ export async function expectExactSums(
   const children = reaches.map(start);
   for (const child of children) expect(await child.line()).toBe("ready");
   for (const child of children) child.tell("go");
-  let lockWaits = 0;
+  let meetings = 0;
   for (const child of children) {
-    lockWaits += (await child.line<{ lockWaits: number }>(timeoutMs)).lockWaits;
+    meetings += (await child.line<Record<string, number>>(timeoutMs))[meeting] ?? 0;
     expect(await child.end()).toEqual({ code: 0, signal: null });
   }
   const reader = scene.start(
@@ -64,5 +66,5 @@ export async function expectExactSums(
   const sums = await reader.line<number[]>();
   expect(sums.length).toBe(keyCount);
   expect(sums.filter((sum) => sum !== times / keyCount)).toEqual([]);
-  return lockWaits;
+  return meetings;
 }

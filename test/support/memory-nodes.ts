@@ -1,5 +1,6 @@
 // Memory nodes as processes of their own, and the URL of the store on them.
 
+import { join } from "node:path";
 import type { NodeStats } from "@pdpm/transport-ws";
 import { WsNode } from "@pdpm/transport-ws";
 import type { Child, Scene } from "./processes.ts";
@@ -42,6 +43,50 @@ export async function closeNode({ child }: NodeProcess): Promise<void> {
 /** The URL of a Direct store on these hosts. */
 export function urlOf(...hosts: readonly string[]): string {
   return `pdpm://${hosts.join(",")}?design=direct`;
+}
+
+const serverScript = `
+  const { startMetadataServer } = await import(given.module);
+  const server = await startMetadataServer({ host: "127.0.0.1", port: 0, ...given.options });
+  say({ url: server.url });
+  heard.on("line", async () => {
+    await server.close();
+    process.exit(0);
+  });
+`;
+
+/** Starts a metadata server (a coordinator, for Central) over these memory nodes. */
+export async function startServer(
+  scene: Scene,
+  options: {
+    readonly dir: string;
+    readonly design: "clover" | "central";
+    readonly memoryNodes: readonly string[];
+    readonly port?: number;
+    readonly store?: Readonly<Record<string, unknown>>;
+  },
+): Promise<NodeProcess> {
+  const module = join(import.meta.dirname, "../../packages/client/dist/server.js");
+  const child = scene.start(serverScript, { given: { module, options } });
+  const { url } = await child.line<{ url: string }>();
+  return { child, host: new URL(url).host };
+}
+
+/** A store of a design on so many memory nodes; returns its URL. */
+export async function startStore(
+  scene: Scene,
+  design: "direct" | "central" | "clover",
+  nodeCount: number,
+  store: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const hosts: string[] = [];
+  for (let i = 0; i < nodeCount; i += 1) {
+    hosts.push((await startNode(scene, await scene.directory("memory"))).host);
+  }
+  if (design === "direct") return urlOf(...hosts);
+  const dir = await scene.directory("memory");
+  const memoryNodes = hosts.map((host) => `ws://${host}`);
+  return `pdpm://${(await startServer(scene, { dir, design, memoryNodes, store })).host}`;
 }
 
 /** What a node has counted so far. */
