@@ -19,8 +19,10 @@ import { CounterTable } from "@pdpm/verbs";
 import type { CodecName, NamedValues } from "./codecs.ts";
 import { DirectClient } from "./direct-client.ts";
 import { EmbeddedMembership } from "./embedded-membership.ts";
+import type { EmbeddedMetadata } from "./embedded-metadata.ts";
 import { endUse } from "./in-use-mark.ts";
 import { type FoundLabel, labelNode, newStoreId } from "./label-nodes.ts";
+import { enterNamespace } from "./namespace-guard.ts";
 import { labelOfNew, mismatch } from "./new-store.ts";
 import type { OpenClient } from "./open-client.ts";
 import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
@@ -118,11 +120,19 @@ async function openDesign(embedded: Embedded): Promise<OpenClient> {
   const { openEmbeddedMetadata } = await import("./embedded-metadata.ts");
   const { CloverClient } = await import("./clover-client.ts");
   const dataBytes = region.sizeBytes - regionHeaderBytes - label.chunkBytes;
-  const metadata = await openEmbeddedMetadata(directory, found, dataBytes);
+  const namespace = enterNamespace(directory);
+  let metadata: EmbeddedMetadata;
+  try {
+    metadata = await openEmbeddedMetadata(directory, found, dataBytes);
+  } catch (error) {
+    namespace.release();
+    throw error;
+  }
   const end = async (): Promise<void> => {
     try {
       await metadata.close();
     } finally {
+      namespace.release();
       await parts.end();
     }
   };

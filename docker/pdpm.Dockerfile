@@ -1,5 +1,5 @@
-# The memory node (and, with another command, any verb of `pdpm`).
-# Build from the top folder: docker build -f docker/memory-node.Dockerfile -t pdpm-memory-node .
+# Every role of pdpm: a memory node, and with another command any other verb.
+# Build from the top folder: docker build -f docker/pdpm.Dockerfile -t pdpm .
 
 FROM node:20-bookworm-slim AS build
 WORKDIR /pdpm
