@@ -1,6 +1,6 @@
 // The cursor cache against a plain Map that does the same, and its limits one by one.
 
-import { type Key, keyBytes, keyBytesMost, toKey } from "@pdpm/kv";
+import { type Key, keyBytesMost, toKey } from "@pdpm/kv";
 import { addressOf, gcVersionIn, gcVersionMost, type Pointer, pointerTo } from "@pdpm/layout";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -132,7 +132,7 @@ test.each(["fifo", "lru"] as const)("a %s cache does what a plain Map does", (ev
       for (const [nth, one] of list.entries()) apply(cache, model, nth, one);
       for (const key of someKeys) expect(read(cache, key)).toEqual(model.find(key));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -246,15 +246,16 @@ test("the space of long keys is used again, also when other lengths come", () =>
   const empty = cache.bytes;
   const pointer = pointerTo(addressOf(1, 0), 1);
   let most = 0;
+  let lost = 0;
   for (let nth = 0; nth < 20_000; nth += 1) {
     // Lengths drift through all sizes, back and forth.
     const length = 40 + Math.floor(Math.abs(Math.sin(nth / 900)) * 984);
     const key = toKey(String(nth).padStart(length, "long "));
-    expect(keyBytes(key).length).toBe(length);
-    cache.set(key, pointer, nth, 64);
-    expect(cache.commitNumber(cache.find(key))).toBe(nth);
+    const entry = cache.set(key, pointer, nth, 64);
+    if (cache.find(key) !== entry || cache.commitNumber(entry) !== nth) lost += 1;
     most = Math.max(most, cache.bytes - empty);
   }
+  expect(lost).toBe(0);
   // The longest take blocks of 1536 bytes; half of the array may be free when it is rebuilt.
   expect(most).toBeLessThan(capacity * 1536 * 1.6);
 });
