@@ -68,7 +68,7 @@ test("words are aligned, apart, and each in its part of the header", () => {
   expect(new Set(offsets.map(([, offset]) => offset)).size).toBe(offsets.length);
   for (const [name, offset] of offsets) {
     expect(offset % 8).toBe(0);
-    const isLabel = ["storeId", "storeWord", "labelChecksum"].includes(name);
+    const isLabel = ["storeId", "storeWord", "labelChecksum", "commitHighWater"].includes(name);
     expect(offset >= labelPartOffset, name).toBe(isLabel);
     if (!isLabel) expect(offset % 64, `${name} has a cache line of its own`).toBe(0);
   }
@@ -110,5 +110,6 @@ test("over ws the node's own part is not written, and everything behind it is", 
   expect(invalidRemoteWrite(0, 4096)).not.toBeNull();
   expect(invalidRemoteWrite(labelPartOffset - 1, 2)).not.toBeNull();
   expect(invalidRemoteWrite(headerWordOffset.storeId, 8)).toBeNull();
+  expect(invalidRemoteWrite(headerWordOffset.commitHighWater, 8)).toBeNull();
   expect(invalidRemoteWrite(regionHeaderBytes, 2 ** 20)).toBeNull();
 });
