@@ -7,8 +7,9 @@
 // - "No next" is the buffer's own pointer: a link to itself (H3). So an expected word that is stale
 //   never matches, whatever the buffer has become since.
 // - *Pending*: not known to be durable yet (H7). Who meets it flushes before answering.
-// - *Sealed*: the entry was deleted here (H4). The word keeps the buffer's GC version and chunk, with
-//   the offset bits inverted, so that no damage of a single byte turns a link into a seal.
+// - *Sealed*: the entry was deleted here (H4). The word keeps the buffer's offset and GC version, with
+//   chunk 0. So it differs from every link in two bytes at least: no damage of a single byte turns a
+//   link into a seal, or a seal into anything but a damaged word.
 // Source: paper section 4.1; design section 2, "Addresses are logical".
 
 import { assert } from "@pdpm/base";
@@ -22,7 +23,7 @@ export const gcVersionMost: number = 2 ** 22 - 1;
 
 const pendingMark = 1n << 62n;
 const sealedMark = 1n << 63n;
-const offsetBits = 0xfffffn;
+const chunkBits = 0xfffffn << 20n;
 
 /** The pointer to the buffer at `address` in its life `gcVersion`. */
 export function pointerTo(address: Address, gcVersion: number): Pointer {
@@ -65,7 +66,7 @@ export function isPending(word: bigint): boolean {
 
 /** The link word of a deleted entry's last buffer. */
 export function sealOf(pointer: Pointer): bigint {
-  return (pointer ^ offsetBits) | sealedMark;
+  return (pointer & ~chunkBits) | sealedMark;
 }
 
 /** What a link word says to a reader of the buffer `pointer`. */
