@@ -1,6 +1,7 @@
-// Size classes of data buffers (Clover, Central), and how a chunk of one class is divided: buffers of
-// equal size from the chunk's beginning, in spans of up to 256 neighbours. Space is recorded per
+// Size classes of data buffers (Clover, Central), and how a chunk of one class is divided: buffers
+// of equal size from the chunk's beginning, in spans of up to 256 neighbours. Space is recorded per
 // span. Class numbers stand in the chunk table; the list only ever grows at its end.
+// Source: FORMAT.md section 12.
 
 import { assert } from "@pdpm/base";
 import { cellUnitBytes } from "./address.ts";

@@ -2,7 +2,7 @@
 //
 //   offset bytes
 //    0      8    link word: to the next version, to itself, or sealed. Changed by CAS
-//    8      8    head mark: headMarkOf(self) in the head of a key's chain, else self, or 0 when wiped
+//    8      8    head mark: headMarkOf(self) in the head of a key's chain, else self; 0 when wiped
 //   16      8    header checksum: xxh64 of bytes 24 to 64
 //   24      8    commit number
 //   32      8    self: the buffer's own pointer, with its GC version
@@ -13,9 +13,10 @@
 //   64      k    key, padded with zeros to a multiple of 8
 //   64+k    v    value
 //
-// The checksums cover everything but the link and the head mark, so a reader believes a private copy
-// exactly when it verifies; a writer that lost a race renews number and checksum in the first 64
-// bytes and leaves the value (H1, H22). Self binds a buffer to its place and life (H2).
+// The checksums cover everything but the link and the head mark, so a reader believes a private
+// copy exactly when it verifies; a writer that lost a race renews number and checksum in the first
+// 64 bytes and leaves the value (H1, H22). Self binds a buffer to its place and life (H2).
+// Source: FORMAT.md section 11.
 
 import { assert } from "@pdpm/base";
 import { checksum64 } from "./checksum.ts";

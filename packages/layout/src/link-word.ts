@@ -7,10 +7,10 @@
 // - "No next" is the buffer's own pointer: a link to itself (H3). So an expected word that is stale
 //   never matches, whatever the buffer has become since.
 // - *Pending*: not known to be durable yet (H7). Who meets it flushes before answering.
-// - *Sealed*: the entry was deleted here (H4). The word keeps the buffer's offset and GC version, with
-//   chunk 0. So it differs from every link in two bytes at least: no damage of a single byte turns a
-//   link into a seal, or a seal into anything but a damaged word.
-// Source: paper section 4.1; design section 2, "Addresses are logical".
+// - *Sealed*: the entry was deleted here (H4). The word keeps the buffer's offset and GC version,
+//   with chunk 0. So it differs from every link in two bytes at least: no damage of a single byte
+//   turns a link into a seal, or a seal into anything but a damaged word.
+// Source: paper section 4.1; FORMAT.md section 10.
 
 import { assert } from "@pdpm/base";
 import { type Address, addressOf, cellUnitBytes, chunkOf, offsetOf } from "./address.ts";
