@@ -142,6 +142,7 @@ test("Central: a superseded cell stays known until it was cleaned", async () => 
   const found = { head: buffer(1, 2), stale, floor: 0 };
   expect(await one.ask({ ask: "lookup", key: k })).toEqual(found);
   await expect(one.do(forget(2, 3))).rejects.toThrow("PDPM_INVALID_ARGUMENT");
+  await expect(one.do(forget(2, 3, [0, 1]))).rejects.toThrow("PDPM_INVALID_ARGUMENT");
 
   const clean = (...cells: number[]) =>
     ({ do: "clean", cells: [{ key: k, stale: cells.map((at) => buffer(1, at)) }] }) as const;
@@ -165,10 +166,13 @@ test("keys come in byte order, by prefix, page by page, each once", async () => 
     prefix: number[],
     after: Uint8Array | null,
     limit: number,
-  ): Promise<readonly Uint8Array[]> =>
-    (await one.ask({ ask: "keys", prefix: Uint8Array.from(prefix), after, limit })).map(
-      ({ key }) => key,
-    );
+  ): Promise<readonly Uint8Array[]> => {
+    const page = await one.ask({ ask: "keys", prefix: Uint8Array.from(prefix), after, limit });
+    for (const { key: name, head } of page) {
+      expect(await one.ask({ ask: "lookup", key: name })).toMatchObject({ head });
+    }
+    return page.map(({ key: name }) => name);
+  };
   const seen: Uint8Array[] = [];
   for (let after: Uint8Array | null = null; ; after = seen.at(-1) as Uint8Array) {
     const page = await pageOf([], after, 2);

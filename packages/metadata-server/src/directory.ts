@@ -100,9 +100,9 @@ export async function forget(
 ): Promise<ReplyOf["forget"]> {
   const record = await transaction.get(directoryOf(key));
   if (record?.head !== head) return { head: record?.head ?? null };
-  const kept = record.stale.filter((pointer) => !freed.includes(pointer));
-  if (kept.length > 0) {
-    throw new PdpmError("PDPM_INVALID_ARGUMENT", "superseded cells of the key would be lost");
+  const all = new Set(freed);
+  if (![head, ...record.stale].every((pointer) => all.has(pointer))) {
+    throw new PdpmError("PDPM_INVALID_ARGUMENT", "forgetting a key frees all that it led to");
   }
   for (const pointer of freed) await space.free(pointer);
   transaction.put(directoryOf(key), undefined);

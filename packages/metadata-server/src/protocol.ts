@@ -18,9 +18,10 @@ export const metadataServer = "metadata";
 export const callSlots = 256;
 /** Bytes of a span's bitmap. */
 export const bitmapBytes = 32;
-/** Moves in one `advance` or `clean`, buffers freed by one of them, keys in one page, spans in one
- * `giveBack` at most. */
+/** Moves in one `advance` or `clean`, keys in one page, spans in one `giveBack` at most. */
 export const batchMost = 4096;
+/** Buffers freed by one move, one `forget`, or one key's `clean` at most; they are one commit. */
+export const freedMost: number = 2 ** 16;
 
 /** Names a change once and for all. Sequence numbers of a slot start at 1. */
 export interface Ticket {

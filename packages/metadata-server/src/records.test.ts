@@ -28,7 +28,7 @@ const samples: readonly [RecordName<unknown>, unknown][] = [
   [records.clientOf(8), { pid: 2 ** 32 - 1, kind: "pulse", state: "dead" }],
   [records.acknowledgedOf(8), 12],
   [records.leasedOf(8), [1, 2 ** 36]],
-  [records.slotOf(8, 15), { sequence: 4, isComplete: false, reply }],
+  [records.slotOf(8, 255), { sequence: 4, isComplete: false, reply }],
   [records.buriedRecord, [1, 2, 3]],
   [records.floorOf(255), 2 ** 50],
   [records.officeOf("collector"), 8],

@@ -43,7 +43,7 @@ const changes: readonly Change[] = [
   { do: "settle", dead: 2, spans: [part] },
   { do: "bury", dead: 2 },
 ];
-const ticket = { client: 1, slot: 15, sequence: 1 };
+const ticket = { client: 1, slot: callSlots - 1, sequence: 1 };
 const requests: readonly MetadataRequest[] = [
   ...questions,
   ...changes.map((change) => ({ ticket, change })),

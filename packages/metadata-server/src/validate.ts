@@ -8,7 +8,7 @@ import {
   isBufferClass,
   isPointer,
 } from "@pdpm/layout";
-import { batchMost, bitmapBytes, callSlots } from "./protocol.ts";
+import { batchMost, bitmapBytes, callSlots, freedMost } from "./protocol.ts";
 
 const keyBytesMost = 1024;
 const buffersMost = 2 ** 20;
@@ -33,12 +33,9 @@ const optional =
   (value) =>
     value === undefined || check(value);
 const listOf =
-  (check: Check, least = 0): Check =>
+  (check: Check, least = 0, most: number = batchMost): Check =>
   (value) =>
-    Array.isArray(value) &&
-    value.length >= least &&
-    value.length <= batchMost &&
-    value.every(check);
+    Array.isArray(value) && value.length >= least && value.length <= most && value.every(check);
 const shape =
   (fields: Shape): Check =>
   (value) =>
@@ -60,16 +57,16 @@ const office = oneOf("collector", "coordinator");
 const returned = listOf(
   shape({ chunk, span: integer(0, 2 ** 16 - 1), bitmap, spent: optional(bitmap) }),
 );
-const pointers = listOf(pointer);
+const freed = listOf(pointer, 1, freedMost);
 const commitNumber = integer(1);
-const isMove = shape({ key, head: pointer, next: pointer, freed: listOf(pointer, 1) });
+const isMove = shape({ key, head: pointer, next: pointer, freed });
 /** Freeing begins with the head, and never takes the buffer that becomes the head. */
 const move: Check = (value) => {
   if (!isMove(value)) return false;
-  const { head, next, freed } = value as { head: bigint; next: bigint; freed: bigint[] };
-  return freed[0] === head && !freed.includes(next);
+  const { head, next, freed: chain } = value as { head: bigint; next: bigint; freed: bigint[] };
+  return chain[0] === head && !chain.includes(next);
 };
-const cells = shape({ key, stale: listOf(pointer, 1) });
+const cells = shape({ key, stale: freed });
 
 const ticket = shape({ client, slot: integer(0, callSlots - 1), sequence: integer(1) });
 
@@ -97,7 +94,7 @@ const changes: Readonly<Record<string, Shape>> = {
   addChunk: { node: integer(0, 254), place: integer(0, chunkNumberLimit), sizeClass },
   create: { key, pointer, commitNumber },
   advance: { moves: listOf(move) },
-  forget: { key, head: pointer, commitNumber, freed: pointers },
+  forget: { key, head: pointer, commitNumber, freed },
   supersede: { key, expected: pointer, pointer },
   clean: { cells: listOf(cells) },
   press: {},
