@@ -16,8 +16,9 @@ import {
 } from "./records.ts";
 import type { Transaction } from "./transaction.ts";
 
-/** Entries read at a time. */
-const pageEntries = 64;
+/** Entries read at first, for a lease wants few spans, and at a time at most. */
+const firstPageEntries = 4;
+const pageEntriesMost = 128;
 
 /** The writing end: one per transaction, for it remembers the numbers that it gave. */
 export class QueueEnd {
@@ -57,14 +58,16 @@ export async function* queuedSpans(
 ): AsyncGenerator<QueuedSpan, void> {
   const prefix = queuePrefix(sizeClass);
   const end = endOf(prefix);
+  let limit = firstPageEntries;
   for (let start = prefix; ; ) {
-    const page = await transaction.range({ start, end, limit: pageEntries });
+    const page = await transaction.range({ start, end, limit });
     for (const { key } of page) {
       const entry = queueEntryIn(key);
       const span = await leasable(transaction, entry);
       if (span !== undefined) yield { entry, record: span };
     }
-    if (page.length < pageEntries) return;
+    if (page.length < limit) return;
+    limit = Math.min(2 * limit, pageEntriesMost);
     start = `${page.at(-1)?.key}\0`;
   }
 }

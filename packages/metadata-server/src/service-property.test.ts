@@ -8,11 +8,7 @@ import * as moves from "./contract-moves.ts";
 import * as truths from "./contract-truth.ts";
 import { World } from "./contract-world.ts";
 
-const seeds = process.env["PDPM_MANY"]
-  ? Array.from({ length: 200 }, (_, i) => `many ${process.env["PDPM_MANY"]}.${i}`)
-  : process.env["PDPM_SEED"]
-    ? [process.env["PDPM_SEED"]]
-    : [..."abcdefghijkl"];
+const seeds = process.env["PDPM_SEED"] ? [process.env["PDPM_SEED"]] : [..."abcdefgh"];
 const met = new Map<string, number>();
 const steps = 120;
 const atOnceMost = 5;

@@ -93,8 +93,9 @@ export class MetadataService {
   #inTime<T>(timeoutMs: number, isChange: boolean, work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const outcome = isChange ? "unknown" : "not-applied";
-      const late = new PdpmError("PDPM_TIMEOUT", "the metadata store did not answer", { outcome });
-      const cancel = this.#options.clock.after(timeoutMs, () => reject(late));
+      const cancel = this.#options.clock.after(timeoutMs, () =>
+        reject(new PdpmError("PDPM_TIMEOUT", "the metadata store did not answer", { outcome })),
+      );
       work.then(resolve, reject).finally(cancel);
     });
   }
