@@ -112,14 +112,20 @@ export class Client {
     return this.run(pulse);
   }
 
+  /** A protocol whose rounds are played as far as one likes. */
+  step<T>(protocol: (context: Context) => Protocol<T>): Stepping<T> {
+    const operation = new Runner(this.router, systemClock).operation("test");
+    const context = { session: this.session, operation };
+    operation.epoch = this.session.table.generation;
+    return new Stepping(this.router, operation, protocol(context));
+  }
+
   /**
    * Plays `rounds` rounds of a protocol and stops there for good, as a client does that dies.
    * False if it ended before.
    */
   async dieIn(protocol: (context: Context) => Protocol<unknown>, rounds: number): Promise<boolean> {
-    const operation = new Runner(this.router, systemClock).operation("test");
-    const context = { session: this.session, operation };
-    return !(await play(this.router, operation, protocol(context), rounds));
+    return !(await this.step(protocol).advance(rounds));
   }
 
   /** The same for a put, or a delete. */
@@ -132,22 +138,42 @@ export class Client {
   }
 }
 
-/** Whether the protocol ended within so many rounds. */
-async function play(
-  router: Router,
-  operation: Operation,
-  protocol: Protocol<unknown>,
-  rounds: number,
-): Promise<boolean> {
-  let step = protocol.next();
-  for (let i = 0; i < rounds && !step.done; i += 1) {
-    const round: Round = step.value;
-    operation.posting(round);
-    const replies: Replies = await router.post(round);
-    operation.answered(round, replies);
-    step = protocol.next(replies);
+/** A protocol on its way. */
+export class Stepping<T> {
+  readonly #router: Router;
+  readonly operation: Operation;
+  readonly #protocol: Protocol<T>;
+  #step: IteratorResult<Round, T> | undefined;
+
+  constructor(router: Router, operation: Operation, protocol: Protocol<T>) {
+    this.#router = router;
+    this.operation = operation;
+    this.#protocol = protocol;
   }
-  return step.done === true;
+
+  /** Plays so many rounds. Whether it has ended. */
+  async advance(rounds: number): Promise<boolean> {
+    this.#step ??= this.#protocol.next();
+    for (let i = 0; i < rounds && !this.#step.done; i += 1) {
+      const round: Round = this.#step.value;
+      this.operation.posting(round);
+      const replies: Replies = await this.#router.post(round);
+      this.operation.answered(round, replies);
+      this.#step = this.#protocol.next(replies);
+    }
+    return this.#step.done === true;
+  }
+
+  /** Tells the protocol to stop, where it is. */
+  tell(reason: PdpmError): void {
+    this.#step = this.#protocol.throw(reason);
+  }
+
+  /** What it returned. */
+  get result(): T {
+    assert(this.#step?.done === true, "the protocol has ended");
+    return this.#step.value;
+  }
 }
 
 /** A store, and all its clients. */
@@ -200,8 +226,7 @@ export class World {
     });
     const beats = (async () => {
       while (!isOver) {
-        for (const client of clients) await client.pulse();
-        await new Promise((resolve) => setImmediate(resolve));
+        for (const client of clients) await beat(client);
       }
     })();
     const [result] = await Promise.all([over, beats]);
@@ -272,6 +297,12 @@ export class World {
   headMark(address: Address): Promise<bigint> {
     return this.word(address + bufferFields.headMark);
   }
+}
+
+/** One pulse, and a turn of the event loop for those who wait. */
+export async function beat(client: Client): Promise<void> {
+  await client.pulse();
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A value of `bytes` bytes that begins with `text`. */
