@@ -35,6 +35,7 @@ import {
 import { type Post, type Replies, type Round, takeBuffer, Verb, verbBytesMost } from "@pdpm/verbs";
 import { type FrameBuffer, takeFrame } from "./frame-buffer.ts";
 import { inFlightBytesMost, queuedRoundsMost } from "./limits.ts";
+import { RoundsInFlight } from "./rounds-in-flight.ts";
 import type { VerbCounter } from "./verb-counter.ts";
 
 /** What carries frames while a connection stands. */
@@ -44,7 +45,9 @@ export interface FrameCarrier {
 
 class PendingRound {
   readonly posts: Round;
-  readonly replies: unknown[] = [];
+  /** Its posts, each replaced by its reply when that comes: an array literal would grow old. */
+  readonly replies: unknown[];
+  answered = 0;
   readonly settle: (replies: Replies) => void;
   id = 0;
   /** Posts whose frame was given to the socket, or stands in the frame being written. */
@@ -52,6 +55,7 @@ class PendingRound {
 
   constructor(posts: Round, settle: (replies: Replies) => void) {
     this.posts = posts;
+    this.replies = posts.slice();
     this.settle = settle;
   }
 }
@@ -88,7 +92,7 @@ function offsetOf(post: Post): number {
 export class RoundWindow {
   readonly #counter: VerbCounter;
   readonly #queuedMost: number;
-  readonly #inFlight = new Map<number, PendingRound>();
+  readonly #inFlight = new RoundsInFlight<PendingRound>();
   #queue: PendingRound[] = [];
   #queueHead = 0;
   #inFlightBytes = 0;
@@ -130,14 +134,13 @@ export class RoundWindow {
     const unknown = error.withOutcome("unknown");
     const waiting = this.#queue.slice(this.#queueHead);
     // A round that was sent in part stands in both.
-    const rounds = new Set([...this.#inFlight.values(), ...waiting]);
+    const rounds = new Set([...this.#inFlight.clear(), ...waiting]);
     this.#queue = [];
     this.#queueHead = 0;
-    this.#inFlight.clear();
     this.#inFlightBytes = 0;
     for (const round of rounds) {
-      while (round.replies.length < round.posts.length) {
-        round.replies.push(round.replies.length < round.sent ? unknown : notApplied);
+      for (let index = round.answered; index < round.posts.length; index += 1) {
+        round.replies[index] = index < round.sent ? unknown : notApplied;
       }
       round.settle(round.replies);
     }
@@ -175,7 +178,7 @@ export class RoundWindow {
     if (round.posts.length === 0 || round.id !== 0) return;
     round.id = this.#nextId;
     this.#nextId = (this.#nextId + 1) >>> 0;
-    this.#inFlight.set(round.id, round);
+    this.#inFlight.add(round);
   }
 
   #send(frame: FrameBuffer): void {
@@ -255,20 +258,21 @@ export class RoundWindow {
     for (let part = 0; part < parts; part += 1) {
       const round = this.#inFlight.get(partRound(view, at));
       if (round === undefined) return `a reply to round ${partRound(view, at)}, not in flight`;
-      const end = round.replies.length + partVerbs(view, at);
+      const end = round.answered + partVerbs(view, at);
       if (end > round.sent) return "more replies than verbs";
       at += partHeaderBytes;
-      for (let index = round.replies.length; index < end; index += 1) {
+      for (let index = round.answered; index < end; index += 1) {
         const post = round.posts[index] as Post;
         const bytes = replyBytes(view, at);
         const reply = this.#reply(post, view, message, at, bytes);
         if (typeof reply === "string") return reply;
-        round.replies.push(reply);
+        round.replies[index] = reply;
+        round.answered = index + 1;
         this.#inFlightBytes -= windowCost(post);
         at += replyHeaderBytes + padded(bytes);
       }
       if (end === round.posts.length) {
-        this.#inFlight.delete(round.id);
+        this.#inFlight.delete(round);
         round.settle(round.replies);
       }
     }

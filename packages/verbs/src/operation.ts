@@ -28,6 +28,8 @@ export class Operation {
   waitingFor: string | undefined;
   /** The backend's: the state of shared tables that this operation has seen. */
   epoch = 0;
+  /** Of the runner: its place among those that run. */
+  place = -1;
   #told: PdpmError | undefined;
   #delivered = false;
   #commitsPosted = 0;

@@ -3,13 +3,17 @@
 // operation.
 
 import { type Clock, PdpmError } from "@pdpm/base";
+import { Crowd, type Member } from "./crowd.ts";
 import type { Limits } from "./operation.ts";
 
 /** Deadlines are met to within this many milliseconds. */
 const tickMs = 5;
 
-interface Wait {
-  readonly deadlineAt: number;
+/** One caller's wait. All but `end` is for `Waits` to set. */
+export interface Wait extends Member {
+  deadlineAt: number;
+  signal: AbortSignal | undefined;
+  /** The caller is to wait no longer. Called at most once, and not after `leave`. */
   end(why: PdpmError): void;
 }
 
@@ -25,7 +29,7 @@ function abortError(signal: AbortSignal): PdpmError {
 /** The waits of one client. */
 export class Waits {
   readonly #clock: Clock;
-  readonly #timed = new Set<Wait>();
+  readonly #timed = new Crowd<Wait>();
   /** One listener per signal, however many operations share it. */
   readonly #signalled = new Map<AbortSignal, Set<Wait>>();
   #ticking = false;
@@ -43,26 +47,48 @@ export class Waits {
     if (timeoutMs === undefined && signal === undefined) return work;
     return new Promise<T>((resolve, reject) => {
       const wait: Wait = {
-        deadlineAt: timeoutMs === undefined ? Infinity : this.#clock.now() + timeoutMs,
-        end: (why) => {
-          this.#forget(wait, signal);
-          reject(leave(why));
-        },
+        place: -1,
+        deadlineAt: 0,
+        signal: undefined,
+        end: (why) => reject(leave(why)),
       };
-      if (timeoutMs !== undefined) this.#timed.add(wait);
-      if (signal !== undefined) this.#listen(signal, wait);
-      this.#tick();
+      this.enter(wait, limits);
       work.then(
         (value) => {
-          this.#forget(wait, signal);
+          this.leave(wait);
           resolve(value);
         },
         (error: unknown) => {
-          this.#forget(wait, signal);
+          this.leave(wait);
           reject(error);
         },
       );
     });
+  }
+
+  /** `wait` begins, and ends as `limits` say unless it leaves before. */
+  enter(wait: Wait, { timeoutMs, signal }: Limits): void {
+    if (timeoutMs !== undefined) {
+      wait.deadlineAt = this.#clock.now() + timeoutMs;
+      this.#timed.add(wait);
+      this.#tick();
+    }
+    if (signal === undefined) return;
+    wait.signal = signal;
+    this.#listen(signal, wait);
+  }
+
+  /** What it waited for came. Leaving again changes nothing. */
+  leave(wait: Wait): void {
+    const { signal } = wait;
+    this.#timed.delete(wait);
+    if (signal === undefined) return;
+    wait.signal = undefined;
+    const waits = this.#signalled.get(signal);
+    waits?.delete(wait);
+    if (waits?.size !== 0) return;
+    this.#signalled.delete(signal);
+    signal.removeEventListener("abort", this.#onAbort);
   }
 
   #listen(signal: AbortSignal, wait: Wait): void {
@@ -77,18 +103,11 @@ export class Waits {
 
   readonly #onAbort = (event: Event): void => {
     const signal = event.target as AbortSignal;
-    for (const wait of this.#signalled.get(signal) ?? []) wait.end(abortError(signal));
+    for (const wait of this.#signalled.get(signal) ?? []) {
+      this.leave(wait);
+      wait.end(abortError(signal));
+    }
   };
-
-  #forget(wait: Wait, signal: AbortSignal | undefined): void {
-    this.#timed.delete(wait);
-    if (signal === undefined) return;
-    const waits = this.#signalled.get(signal);
-    waits?.delete(wait);
-    if (waits?.size !== 0) return;
-    this.#signalled.delete(signal);
-    signal.removeEventListener("abort", this.#onAbort);
-  }
 
   #tick(): void {
     if (this.#ticking || this.#timed.size === 0) return;
@@ -97,10 +116,11 @@ export class Waits {
       this.#ticking = false;
       try {
         const now = this.#clock.now();
-        for (const wait of this.#timed) {
-          if (wait.deadlineAt <= now) {
-            wait.end(new PdpmError("PDPM_TIMEOUT", "the deadline passed"));
-          }
+        for (const wait of this.#timed.all()) {
+          // One that ended may have taken others with it.
+          if (wait.place < 0 || wait.deadlineAt > now) continue;
+          this.leave(wait);
+          wait.end(new PdpmError("PDPM_TIMEOUT", "the deadline passed"));
         }
       } finally {
         this.#tick();
