@@ -51,7 +51,7 @@ export default defineConfig({
         15,
       ),
       project("contract", ["test/contract/**/*.test.ts"], 30),
-      project("simulation", ["test/simulation/**/*.test.ts"], 120),
+      project("simulation", ["test/simulation/**/*.test.ts"], 300),
       project("integration", ["test/integration/**/*.test.ts"], 120, true),
       project("crash", ["test/crash/**/*.test.ts"], 300, true),
     ],
