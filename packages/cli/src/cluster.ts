@@ -15,6 +15,8 @@ export interface ClusterOptions {
   /** Holds one folder per node: node-0, node-1, ... */
   readonly dir: string;
   readonly nodes: number;
+  /** How the metadata server or coordinator reaches the nodes. @defaultValue "auto" */
+  readonly serverTransport?: string | undefined;
   /** Of the metadata server; any free port without it. */
   readonly serverPort?: number | undefined;
   /** Of the first node; any free ports without it. */
@@ -115,11 +117,12 @@ function nodeOf({ dir, port, maxBytes }: ClusterOptions, index: number): Child {
 }
 
 function serverOf(options: ClusterOptions, nodes: readonly LocalServer[]): Child {
-  const { design, dir, serverPort = 0, durability } = options;
+  const { design, dir, serverPort = 0, serverTransport = "auto", durability } = options;
   const name = design === "central" ? "coordinator" : "metadata-server";
   const urls = nodes.map(({ url }) => url).join(",");
   const listen = `ws://127.0.0.1:${serverPort}`;
   const words = [name, "--dir", join(dir, "server"), "--memory-nodes", urls, "--listen", listen];
+  words.push("--transport", serverTransport);
   if (durability !== undefined) words.push("--durability", durability);
   return new Child(name, [...words, "--json"]);
 }

@@ -18,7 +18,8 @@ import type { Given } from "./verb.ts";
 export const designsHere: readonly Design[] = ["direct", "central", "clover"];
 
 const designName = oneOf(...designsHere);
-const transportName = oneOfNow(["auto", "mapped", "ws"], ["sim"]);
+/** How memory is reached. */
+export const transportName: (text: string) => string = oneOfNow(["auto", "mapped", "ws"], ["sim"]);
 
 /** What was said about the store. */
 export interface StoreChoice {

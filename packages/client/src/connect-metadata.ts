@@ -2,13 +2,14 @@
 // nodes. Clover's clients reach those themselves; Central's leave everything to the coordinator.
 
 import { PdpmError, Prng, systemClock } from "@pdpm/base";
+import { CentralBackend } from "@pdpm/central";
 import { RemoteService } from "@pdpm/metadata-server/remote";
 import { CounterTable } from "@pdpm/verbs";
 import { CloverClient } from "./clover-client.ts";
 import { connectAll, labelCluster } from "./cluster.ts";
 import { ClusterMembership } from "./cluster-membership.ts";
 import { mismatch } from "./new-store.ts";
-import type { OpenClient } from "./open-client.ts";
+import { noHousekeeping, type OpenClient } from "./open-client.ts";
 import type { CheckedOptions } from "./options.ts";
 import { parseUrl, type ServerAddress } from "./url.ts";
 
@@ -32,11 +33,31 @@ export async function connectMetadata<V>(
         `the store is of design ${hello.design}, not ${design}`,
       );
     }
+    if (hello.design === "central") return await connectCentral(remote, options);
     return await connectClover(remote, options);
   } catch (error) {
     await remote.close();
     throw error;
   }
+}
+
+/** Everything goes to the coordinator. A request is sent once: see CentralBackendParts. */
+async function connectCentral<V>(
+  remote: RemoteService,
+  { timeoutMs }: CheckedOptions<V>,
+): Promise<OpenClient> {
+  const backend = await CentralBackend.open(
+    {
+      clock: systemClock,
+      prng: Prng.random(),
+      coordinator: (request) => remote.call(request, false),
+      clientId: process.pid,
+      counters: new CounterTable(),
+      leave: () => remote.close(),
+    },
+    timeoutMs,
+  );
+  return { backend, housekeeping: noHousekeeping };
 }
 
 async function connectClover<V>(

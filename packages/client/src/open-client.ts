@@ -14,6 +14,14 @@ export interface HousekeepingView {
   takeBack(id: number): Promise<void>;
 }
 
+/** Of a client that has none: what it uses is somebody else's to keep. */
+export const noHousekeeping: HousekeepingView = {
+  failures: 0,
+  lastFailure: undefined,
+  reaped: 0,
+  takeBack: async () => {},
+};
+
 /** A client of an open store. */
 export interface OpenClient {
   readonly backend: Backend;

@@ -117,13 +117,17 @@ async function openDesign(embedded: Embedded): Promise<OpenClient> {
     end: () => endUse(systemClock, directory, region, lock),
   };
   if (label.design === "direct") return DirectClient.open(parts);
+  const dataBytes = (): number => region.sizeBytes - regionHeaderBytes - label.chunkBytes;
+  if (label.design === "central") {
+    const { openEmbeddedCentral } = await import("./embedded-central.ts");
+    return openEmbeddedCentral({ ...parts, directory, found, dataBytes });
+  }
   const { openEmbeddedMetadata } = await import("./embedded-metadata.ts");
   const { CloverClient } = await import("./clover-client.ts");
-  const dataBytes = region.sizeBytes - regionHeaderBytes - label.chunkBytes;
   const namespace = enterNamespace(directory);
   let metadata: EmbeddedMetadata;
   try {
-    metadata = await openEmbeddedMetadata(directory, found, dataBytes);
+    metadata = await openEmbeddedMetadata(directory, found, dataBytes());
   } catch (error) {
     namespace.release();
     throw error;

@@ -1,16 +1,19 @@
 // A metadata server in this process: the metadata service over its own LMDB directory, served over
-// ws, and the housekeeping that Clover's clients leave to it: it finds the dead, has them fenced at
-// every memory node, and takes back what they held.
+// ws. For Clover it does the housekeeping that clients leave to it: it finds the dead, has them fenced
+// at every memory node, and takes back what they held. For Central it is the coordinator, and the
+// service is its own affair.
 //
 // What must hold: one server for one directory, held by a lock; and a directory for one store.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { PdpmError, Prng, systemClock } from "@pdpm/base";
+import type { Judgement } from "@pdpm/direct";
 import type { BackendCounters } from "@pdpm/kv";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { Listener } from "@pdpm/metadata-server/listener";
 import { RemoteService } from "@pdpm/metadata-server/remote";
+import { wireVersion } from "@pdpm/metadata-server/wire";
 import { FileLock } from "@pdpm/transport-mapped";
 import { CounterTable } from "@pdpm/verbs";
 import { CloverClient } from "./clover-client.ts";
@@ -18,7 +21,8 @@ import { connectAll, labelCluster } from "./cluster.ts";
 import { ClusterMembership } from "./cluster-membership.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import { nodesUrl } from "./connect-metadata.ts";
-import { openEmbeddedMetadata } from "./embedded-metadata.ts";
+import { startCoordinator } from "./coordinator.ts";
+import { type EmbeddedMetadata, openEmbeddedMetadata } from "./embedded-metadata.ts";
 import type { FoundLabel } from "./label-nodes.ts";
 import { mismatch } from "./new-store.ts";
 import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
@@ -35,8 +39,11 @@ export interface MetadataServerOptions {
   /** `ws://host:port` of every memory node, in any order. */
   readonly memoryNodes: readonly string[];
   readonly design: "clover" | "central";
-  /** Of a new store; and the deadline of what it asks of memory nodes. */
-  readonly store?: Pick<ClientOptions, "durability" | "maxBytes" | "chunkBytes" | "timeoutMs">;
+  /** Of a new store; how memory nodes are reached, and the deadline of what is asked of them. */
+  readonly store?: Pick<
+    ClientOptions,
+    "durability" | "maxBytes" | "chunkBytes" | "timeoutMs" | "transport"
+  >;
 }
 
 /** What a metadata server says of itself. */
@@ -73,17 +80,17 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
   const lock = FileLock.take(join(dir, "locks", "metadata-server"), "exclusive");
   try {
     const { servers } = parseUrl(nodesUrl(memoryNodes), "direct");
-    let janitor: CloverClient | undefined;
-    const onFenced = (): void => janitor?.fenced();
+    let resident: Resident | undefined;
+    const onFenced = (): void => resident?.fenced();
     const connected = await connectAll(servers, systemClock, checked.timeoutMs, onFenced);
     try {
       const host = await openHost(options, checked, connected);
-      janitor = host.janitor;
+      resident = host.resident;
       return {
         url: host.listener.url,
         close: async () => {
           await host.listener.close();
-          await host.janitor.backend.close(checked.timeoutMs);
+          await host.resident.close(checked.timeoutMs);
           lock.release();
         },
       };
@@ -101,18 +108,77 @@ async function closeAll(nodes: readonly ClusterNode[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.close()));
 }
 
+/** The client of the memory nodes that lives in a server. */
+interface Resident {
+  /** Answers requests of clients. */
+  handle(request: unknown): unknown;
+  counters(): BackendCounters;
+  /** A memory node refuses its id. */
+  fenced(): void;
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** What a resident stands on. */
+interface Grounds {
+  readonly checked: CheckedOptions<unknown>;
+  readonly nodes: readonly ClusterNode[];
+  readonly label: FoundLabel;
+  readonly metadata: EmbeddedMetadata;
+  readonly counters: CounterTable;
+  readonly heardAt: (id: number) => number;
+  readonly end: () => Promise<void>;
+}
+
 async function openHost(
   options: MetadataServerOptions,
   checked: CheckedOptions<unknown>,
   connected: readonly ClusterNode[],
-): Promise<{ listener: Listener; janitor: CloverClient }> {
+): Promise<{ listener: Listener; resident: Resident }> {
   const counters = new CounterTable();
   const { nodes, label } = await labelCluster(connected, counters, checked);
   const reason = mismatch(checked, label.label);
   if (reason !== null) throw new PdpmError("PDPM_WRONG_STORE", reason);
-  for (const node of nodes) node.map(systemClock, "auto");
+  for (const node of nodes) node.map(systemClock, checked.transport);
   const metadata = await openEmbeddedMetadata(options.dir, label, dataBytesOf(nodes, label));
   let listener: Listener | undefined;
+  const heardAt = (id: number): number => listener?.heardAt(id) ?? 0;
+  const end = async (): Promise<void> => {
+    await closeAll(nodes);
+    await metadata.close();
+  };
+  const grounds = { checked, nodes, label, metadata, counters, heardAt, end };
+  const openResident = options.design === "central" ? openCoordinator : openJanitor;
+  const resident = await openResident(grounds);
+  const memoryNodes = nodes.map(({ address }) => `ws://${address.text}`);
+  try {
+    listener = await Listener.start({
+      at: { host: options.host, port: options.port },
+      clock: systemClock,
+      hello: {
+        protocol: wireVersion,
+        storeId: label.storeId.toString(16).padStart(16, "0"),
+        design: options.design,
+        pid: process.pid,
+        features: [],
+        credential: "",
+        memoryNodes,
+      },
+      handle: async (request) => {
+        const isReport = (request as { ask?: unknown } | null)?.ask === reportQuestion.ask;
+        if (!isReport) return resident.handle(request);
+        return reportOf(options.design, memoryNodes, resident.counters());
+      },
+    });
+  } catch (error) {
+    await resident.close(checked.timeoutMs);
+    throw error;
+  }
+  return { listener, resident };
+}
+
+/** Clover: a client that does nothing but housekeeping. */
+async function openJanitor(grounds: Grounds): Promise<Resident> {
+  const { checked, nodes, label, metadata, counters, heardAt, end } = grounds;
   const janitor = await CloverClient.open({
     clock: systemClock,
     label: label.label,
@@ -120,41 +186,59 @@ async function openHost(
     metadata: metadata.handle,
     membership: new ClusterMembership(systemClock, nodes),
     looks: true,
-    heardAt: (id) => listener?.heardAt(id) ?? 0,
+    heardAt,
     cursors: checked.cursors,
     timeoutMs: checked.timeoutMs,
     counters,
-    end: async () => {
-      await closeAll(nodes);
-      await metadata.close();
-    },
+    end,
   });
-  const urls = nodes.map(({ address }) => `ws://${address.text}`);
+  return {
+    handle: metadata.handle,
+    counters: () => janitor.backend.counters(),
+    fenced: () => janitor.fenced(),
+    close: (timeoutMs) => janitor.backend.close(timeoutMs),
+  };
+}
+
+/** Central. */
+async function openCoordinator(grounds: Grounds): Promise<Resident> {
+  const { checked, nodes, label, metadata, counters, end } = grounds;
   try {
-    listener = await Listener.start({
-      at: { host: options.host, port: options.port },
+    const coordinator = await startCoordinator({
       clock: systemClock,
-      hello: {
-        protocol: 1,
-        storeId: label.storeId.toString(16).padStart(16, "0"),
-        design: options.design,
-        pid: process.pid,
-        features: [],
-        credential: "",
-        memoryNodes: urls,
-      },
-      handle: async (request) => {
-        if ((request as { ask?: unknown } | null)?.ask !== reportQuestion.ask) {
-          return metadata.handle(request);
-        }
-        return reportOf(options.design, urls, janitor);
-      },
+      label: label.label,
+      nodes: nodes.map(({ fabric }) => fabric),
+      metadata: metadata.handle,
+      membership: new SoleMembership(systemClock, nodes),
+      timeoutMs: checked.timeoutMs,
+      counters,
+      // Clients are refused from then on; whoever watches this process starts it anew.
+      deposed: () => undefined,
     });
+    return {
+      handle: coordinator.host.handle,
+      counters: () => coordinator.host.coordinator.counters(),
+      fenced: () => coordinator.host.depose(),
+      close: async (timeoutMs) => {
+        await coordinator.close(timeoutMs);
+        await end();
+      },
+    };
   } catch (error) {
-    await janitor.backend.close(checked.timeoutMs);
+    await end();
     throw error;
   }
-  return { listener, janitor };
+}
+
+/**
+ * Membership of coordinators over one metadata directory: whoever holds its lock is the only one that
+ * lives, so everybody before it has ended, and is fenced at every memory node before that is said.
+ */
+class SoleMembership extends ClusterMembership {
+  override async judge(id: number): Promise<Judgement> {
+    await this.fence(id);
+    return { alive: false, who: "an earlier coordinator" };
+  }
 }
 
 /** What the memory nodes have beside their headers and the root chunk. */
@@ -166,7 +250,7 @@ function dataBytesOf(nodes: readonly ClusterNode[], { label }: FoundLabel): numb
 function reportOf(
   design: "clover" | "central",
   memoryNodes: readonly string[],
-  janitor: CloverClient,
+  counters: BackendCounters,
 ): ServerReport {
   const { user, system } = process.cpuUsage();
   return {
@@ -174,7 +258,7 @@ function reportOf(
     pid: process.pid,
     cpuSeconds: (user + system) / 1e6,
     memoryNodes,
-    counters: janitor.backend.counters(),
+    counters,
   };
 }
 

@@ -30,8 +30,10 @@ export interface RemoteOptions {
   readonly url: string;
   readonly clock: Clock;
   readonly prng: Prng;
-  /** For the first connection, and for each request. Milliseconds. */
+  /** For each request. Milliseconds. */
   readonly timeoutMs: number;
+  /** For the first connection. @defaultValue timeoutMs */
+  readonly connectTimeoutMs?: number;
 }
 
 interface Pending {
@@ -60,7 +62,7 @@ export class RemoteService {
 
   /** Connects. @throws PDPM_UNAVAILABLE, PDPM_WRONG_STORE (another protocol version) */
   static async connect(options: RemoteOptions): Promise<RemoteService> {
-    const { socket, hello } = await greet(options, options.timeoutMs);
+    const { socket, hello } = await greet(options, options.connectTimeoutMs ?? options.timeoutMs);
     const remote = new RemoteService(options, hello);
     remote.#adopt(socket);
     return remote;
@@ -101,6 +103,11 @@ export class RemoteService {
       this.#pending.set(number, pending);
       this.#send(number, pending);
     });
+  }
+
+  /** Whether a request would be sent at once. */
+  get isConnected(): boolean {
+    return this.#socket !== undefined;
   }
 
   /** Shows the server that `client` lives. */

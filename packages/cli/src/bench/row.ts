@@ -2,6 +2,7 @@
 // `compare`.
 
 import type { BackendCounters, SpaceStats } from "@pdpm/kv";
+import { OperationCounters } from "@pdpm/verbs";
 import type { ClusterStats } from "../cluster.ts";
 import { exitCodes } from "../verb.ts";
 import type { Distribution } from "./choosers.ts";
@@ -152,10 +153,17 @@ function isDamaged({ mismatches, missing, verified, failures }: Row): boolean {
   return mismatches + missing > 0 || verified === false || "PDPM_CORRUPT" in failures;
 }
 
-/** What the metadata server or coordinator counted in between; nothing for Direct. */
+/**
+ * What the metadata server or coordinator posted in between; nothing for Direct. An operation counts
+ * once, at the client that asked for it.
+ */
 function serverBetween(before: ClusterStats, after: ClusterStats): BackendCounters[] {
   if (before.server === null || after.server === null) return [];
-  return [since(before.server.counters, after.server.counters)];
+  const { operations, events } = since(before.server.counters, after.server.counters);
+  const posted = Object.entries(operations).map(([kind, counts]) => {
+    return [kind, Object.assign(new OperationCounters(), counts, { operations: 0 })] as const;
+  });
+  return [{ operations: Object.fromEntries(posted), events }];
 }
 
 function appliedBetween(before: ClusterStats, after: ClusterStats): VerbTotals | null {

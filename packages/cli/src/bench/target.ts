@@ -62,7 +62,7 @@ export async function ownTarget(
   name: string,
   dataBytes: number,
   design: Design,
-  { durability }: Pick<ClientOptions, "durability"> = {},
+  { durability, transport }: Pick<ClientOptions, "durability" | "transport">,
 ): Promise<Target> {
   const folder = await TemporaryFolder.make(name, dataBytes);
   try {
@@ -70,6 +70,9 @@ export async function ownTarget(
     const cluster = await LocalCluster.start({
       design,
       durability,
+      // For Central the coordinator's way to memory is what is compared; a metadata server's verbs are
+      // counted on both sides.
+      serverTransport: design === "central" ? transport : "ws",
       dir: folder.path,
       nodes: nodesOfOwn,
     });

@@ -2,7 +2,7 @@
 // then mapped, on the same keys, seeds and values; a row each, a table, three sentences. Afterwards
 // nothing is left: no process, no file, also when it is interrupted.
 
-import type { Design } from "pdpm";
+import type { Design, Transport } from "pdpm";
 import { checkValueBytes, inFlightDefault, inFlightText } from "../bench/bench-options.ts";
 import { sentences, tableHead, tableRow } from "../bench/compare-table.ts";
 import { environmentLine, environmentNow } from "../bench/environment.ts";
@@ -103,15 +103,29 @@ async function compare({ options }: Given, signal: AbortSignal): Promise<number>
   return rows.every(areVerbsEqual) ? exitCodeOf(rows) : exitCodes.failed;
 }
 
-/** Runs the rows of one design on a cluster of its own. @returns the processes that took part */
+/**
+ * Runs the rows of one design on a cluster of its own; for Central, whose coordinator reaches memory
+ * for all clients, on one per transport. @returns the processes that took part
+ */
 async function measureDesign(design: Design, comparison: Comparison): Promise<ProcessCost[]> {
+  const parts = design === "central" ? transports.map((each) => [each]) : [transports];
+  const processes: ProcessCost[] = [];
+  for (const over of parts) processes.push(...(await measureOver(design, over, comparison)));
+  return processes;
+}
+
+async function measureOver(
+  design: Design,
+  over: readonly Transport[],
+  comparison: Comparison,
+): Promise<ProcessCost[]> {
   const { settings, seconds, signal, begun, measured } = comparison;
   const dataBytes = bytesOfRecords(settings.records, settings.valueBytes);
-  const target = await ownTarget("compare", dataBytes, design);
+  const target = await ownTarget("compare", dataBytes, design, { transport: over[0] });
   return withSession(target, { settings, signal, records: false }, async (session) => {
     await begun(target.medium);
     let isLoaded = false;
-    for (const transport of transports) {
+    for (const transport of over) {
       const inFlight = comparison.inFlight ?? inFlightDefault(transport);
       for (const workload of workloadNames) {
         const row = await runRow(session.fleet, target, {

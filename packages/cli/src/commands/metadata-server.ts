@@ -7,6 +7,7 @@ import { startMetadataServer } from "pdpm/server";
 import { untilStopped } from "../interrupt.ts";
 import { bytes, oneOf } from "../option-values.ts";
 import { writeJson, writeLine } from "../output.ts";
+import { transportName } from "../store-choice.ts";
 import { exitCodes, type Given, type Verb } from "../verb.ts";
 import { listenAddress } from "./memory-node.ts";
 
@@ -17,6 +18,7 @@ export const verb: Verb = {
       .requiredOption("--dir <DIR>", "where its metadata is kept; made if it is missing")
       .requiredOption("--memory-nodes <URLS>", "ws://HOST:PORT of every memory node, with commas")
       .option("--listen <URL>", "ws://HOST:PORT; port 0 takes a free one", "ws://127.0.0.1:0")
+      .option("--transport <auto|mapped|ws>", "how it reaches memory nodes", transportName, "auto")
       .option("--design <clover|central>", "of the store", oneOf("clover", "central"), "clover")
       .option("--durability <power|process>", "of a new store (power)", oneOf("power", "process"))
       .option("--max-bytes <N>", "of a new store: the most it may take, like 64MiB", bytes)
@@ -31,14 +33,14 @@ export const verb: Verb = {
 /** Serves until it is told to stop. */
 export async function serve({ options }: Given, design: "clover" | "central"): Promise<number> {
   const dir = options["dir"] as string;
-  const { durability, maxBytes, chunkBytes } = options;
+  const { durability, maxBytes, chunkBytes, transport } = options;
   const stopped = untilStopped();
   const server = await startMetadataServer({
     dir,
     ...listenAddress(options["listen"] as string),
     memoryNodes: (options["memoryNodes"] as string).split(","),
     design,
-    store: { durability, maxBytes, chunkBytes } as ClientOptions,
+    store: { durability, maxBytes, chunkBytes, transport } as ClientOptions,
   });
   try {
     if (options["json"] === true) await writeJson({ url: server.url, dir, pid: process.pid });
