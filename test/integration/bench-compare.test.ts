@@ -8,7 +8,7 @@ import { childrenOf, eventually, isAlive, pdpm, Running, temporaryFolders } from
 const scene = new Scene();
 const small = ["compare", "--records", "500", "--seconds", "0.3", "--warmup", "0.1"];
 
-test("six rows for direct: verified, and over ws every verb that was posted was applied", async () => {
+test("18 rows: verified, and over ws every verb that was posted was applied", async () => {
   const { code, stdout, stderr } = await pdpm(scene, [...small, "--json"]);
   expect(code, stderr).toBe(0);
   const { rows, processes, environment, medium } = JSON.parse(stdout);
@@ -16,10 +16,13 @@ test("six rows for direct: verified, and over ws every verb that was posted was 
     ({ design, transport, workload }: Record<string, string>) =>
       `${design} ${transport} ${workload}`,
   );
-  expect(names).toEqual([
-    ...["c", "b", "a"].map((workload) => `direct ws ${workload}`),
-    ...["c", "b", "a"].map((workload) => `direct mapped ${workload}`),
-  ]);
+  expect(names).toEqual(
+    ["direct", "central", "clover"].flatMap((design) =>
+      ["ws", "mapped"].flatMap((transport) =>
+        ["c", "b", "a"].map((workload) => `${design} ${transport} ${workload}`),
+      ),
+    ),
+  );
   for (const row of rows) {
     expect(row).toMatchObject({ errors: 0, verified: true, records: 500, mismatches: 0 });
     expect(row.operations).toBeGreaterThan(0);
@@ -28,7 +31,10 @@ test("six rows for direct: verified, and over ws every verb that was posted was 
     // Every client has read every record, so it knows where each one is.
     if (row.workload === "c") expect(row.roundTripsPerOperation).toBe(1);
   }
-  expect(processes).toHaveLength(4);
+  const roles = processes.map(({ role }: { role: string }) => role);
+  expect(new Set(roles)).toEqual(
+    new Set(["client", "memory-node", "metadata-server", "coordinator"]),
+  );
   for (const { pid, cpuSeconds } of processes) {
     expect(cpuSeconds).toBeGreaterThan(0);
     expect(isAlive(pid)).toBe(false);
@@ -46,8 +52,8 @@ test("for people: first words at once, a table of at most 100 columns, three sen
   const { code, stdout, stderr } = await running.end();
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const lines = stdout.trimEnd().split("\n");
-  const rows = lines.filter((line) => line.startsWith("direct "));
-  expect(rows).toHaveLength(6);
+  const rows = lines.filter((line) => /^(direct|central|clover) /.test(line));
+  expect(rows).toHaveLength(18);
   for (const row of rows) {
     expect(row.length).toBeLessThanOrEqual(100);
     expect(row).toMatch(/ yes$/);

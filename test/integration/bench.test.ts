@@ -16,7 +16,7 @@ import {
 } from "./cli-runs.ts";
 
 const scene = new Scene();
-const small = ["--records", "300", "--seconds", "0.5", "--warmup", "0.1"];
+const small = ["--design", "direct", "--records", "300", "--seconds", "0.5", "--warmup", "0.1"];
 
 async function bench(words: readonly string[], options?: RunOptions) {
   const run = await pdpm(scene, ["bench", ...small, ...words, "--json"], options);

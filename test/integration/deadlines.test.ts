@@ -4,6 +4,7 @@
 import { auditStore } from "@pdpm/direct";
 import { open, type PdpmError, type Store } from "pdpm";
 import { expect, test } from "vitest";
+import type { DirectClient } from "../../packages/client/src/direct-client.ts";
 import { openEmbedded } from "../../packages/client/src/open.ts";
 import { clientOptions } from "../../packages/client/src/options.ts";
 import { type Child, Scene } from "../support/processes.ts";
@@ -54,7 +55,7 @@ async function stoppedHolder(): Promise<{ store: Store<Uint8Array>; child: Child
     maxBytes: 2 ** 27,
     chunkBytes: 2 ** 23,
   } as const;
-  const auditor = await openEmbedded(directory, clientOptions(options, "open"));
+  const auditor = (await openEmbedded(directory, clientOptions(options, "open"))) as DirectClient;
   scene.after(() => auditor.backend.close(1000));
   const store = await open(directory);
   scene.after(() => store.close({ timeoutMs: 1000 }));

@@ -15,7 +15,7 @@ function row(part: Partial<Row>): Row {
     roundTripsPerOperation: 2.5,
     bytesPerOperation: 1600,
     verbs: { posted: 100, applied: 100 },
-    cpuSeconds: { client: 3, memoryNode: 1 },
+    cpuSeconds: { client: 3, memoryNode: 1, server: 0 },
     costs: {
       get: { operations: 10, roundTripsPerOperation: 1, bytesPerOperation: 1 },
       put: { operations: 10, roundTripsPerOperation: 4, bytesPerOperation: 1 },
@@ -38,13 +38,13 @@ test("a row has at most 100 columns, and says how it went", () => {
       latency: { read: large, update: large } as unknown as Row["latency"],
       bytesPerOperation: 123_456_789,
       verbs: { posted: 98_765_432_109, applied: 12_345_678_901 },
-      cpuSeconds: { client: 99.9, memoryNode: 99.9 },
+      cpuSeconds: { client: 99.9, memoryNode: 99.9, server: 99.9 },
     }),
   ];
   for (const line of [...tableHead, ...rows.map(tableRow)]) {
     expect(line.length, line).toBeLessThanOrEqual(100);
   }
-  expect(tableRow(row({}))).toMatch(/ all +3\.0 +1\.0 yes$/);
+  expect(tableRow(row({}))).toMatch(/ all +3\.0 +1\.0 +- yes$/);
   expect(tableRow(row({ verified: false }))).toMatch(/ NO$/);
   expect(tableRow(row({ errors: 1 }))).toMatch(/ NO$/);
 });
@@ -54,12 +54,13 @@ test("the sentences are computed from the rows", () => {
     row({ workload: "c", operationsPerSecond: 4000 }),
     row({}),
     row({ workload: "c", transport: "mapped", operationsPerSecond: 40_000 }),
-    row({ transport: "mapped", cpuSeconds: { client: 1, memoryNode: 0 } }),
+    row({ transport: "mapped", cpuSeconds: { client: 1, memoryNode: 0, server: 1 } }),
   ];
   expect(sentences(rows)).toEqual([
     "Mapped against ws: direct does 10.0 (C), 1.0 (A) times the operations per second.",
     "Round trips: direct takes 4.00 for an update and 1.00 for a read, and A (half updates) " +
       "reaches 25 % of C's (reads only) rate over ws.",
-    "Memory nodes' share of the CPU time: direct 25 % over ws, 20 % mapped.",
+    "CPU time of memory nodes and server, of all: " +
+      "direct 25 % and 0 % over ws, 17 % and 17 % mapped.",
   ]);
 });
