@@ -48,7 +48,7 @@ function onlyFiles(from, to, files) {
   return {
     name: `${from}-sees-little-of-${to}`,
     severity: "error",
-    from: { path: `^packages/${from}/` },
+    from: { path: `^packages/${from}/`, pathNot: TESTS },
     to: { path: `^packages/${to}/`, pathNot: `^packages/${to}/src/(${files.join("|")})\\.ts$` },
   };
 }
@@ -100,7 +100,7 @@ module.exports = {
     onlyFiles("verbs", "layout", ["address"]),
     onlyFiles("clover", "metadata-server", ["protocol"]),
     onlyIn("koffi", "transport-mapped"),
-    onlyIn("lmdb"),
+    onlyIn("lmdb", "metadata-server"),
     {
       name: "vitest-only-in-tests",
       severity: "error",

@@ -1,5 +1,6 @@
-// A fixed window of call slots: every change that the coordinator asks of the metadata service carries a
-// slot and that slot's next sequence number, so that a change delivered twice has one effect (H15).
+// A fixed window of call slots: every change that the coordinator asks of the metadata service
+// carries a slot and that slot's next sequence number, so that a change delivered twice has one
+// effect (H15).
 //
 // Invariant: a slot carries one change at a time. A change whose reply never came is either sent
 // again under the same ticket, or its slot's next change makes the service refuse it for ever.

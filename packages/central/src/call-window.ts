@@ -1,5 +1,5 @@
-// Bounds how many calls of one client are under way; the others wait in line, first come, first served.
-// A coordinator ends the connection of a client that asks for too much at once.
+// Bounds how many calls of one client are under way; the others wait in line, first come, first
+// served. A coordinator ends the connection of a client that asks for too much at once.
 
 import type { CallHandler } from "@pdpm/verbs";
 

@@ -2,7 +2,7 @@
 // write comes here, and no read of a key that the mapping knows.
 
 import { type ErrorCode, PdpmError } from "@pdpm/base";
-import { Patience } from "@pdpm/kv";
+import { Patience, type Waiting } from "@pdpm/kv";
 import {
   type AnswerOf,
   type Change,
@@ -11,7 +11,12 @@ import {
   type ReplyOf,
 } from "@pdpm/metadata-server/protocol";
 import { call, commitPoint, type Protocol } from "@pdpm/verbs";
-import type { Context } from "./session.ts";
+import type { CallSlots } from "./call-slots.ts";
+
+/** Who asks: an operation of a session. */
+export interface Caller extends Waiting {
+  readonly session: Waiting["session"] & { readonly slots: CallSlots };
+}
 
 /** After these the very same request finds out what became of it. */
 const askAgain: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -22,7 +27,7 @@ const askAgain: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** Asks a question. A lost reply is asked for again, for it changes nothing. */
 export function ask<const Q extends Question>(
-  context: Context,
+  context: Caller,
   question: Q,
 ): Protocol<AnswerOf[Q["ask"]]> {
   return send(context, question, false);
@@ -30,7 +35,7 @@ export function ask<const Q extends Question>(
 
 /** Asks for a change, once and only once, however often it is delivered. */
 export function change<const C extends Change>(
-  context: Context,
+  context: Caller,
   wanted: C,
 ): Protocol<ReplyOf[C["do"]]> {
   return changeAs(context, wanted, false);
@@ -38,14 +43,14 @@ export function change<const C extends Change>(
 
 /** The same for a change that is its operation's commit point. */
 export function changeCommitting<const C extends Change>(
-  context: Context,
+  context: Caller,
   wanted: C,
 ): Protocol<ReplyOf[C["do"]]> {
   return changeAs(context, wanted, true);
 }
 
 function* changeAs<C extends Change>(
-  context: Context,
+  context: Caller,
   wanted: C,
   commits: boolean,
 ): Protocol<ReplyOf[C["do"]]> {
@@ -64,7 +69,7 @@ function* changeAs<C extends Change>(
 }
 
 /** One call; while its reply is lost, the very same request again. */
-function* send<R>(context: Context, request: unknown, commits: boolean): Protocol<R> {
+function* send<R>(context: Caller, request: unknown, commits: boolean): Protocol<R> {
   const patience = new Patience(context);
   for (;;) {
     const post = call<R>(metadataServer, request);

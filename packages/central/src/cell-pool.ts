@@ -1,5 +1,5 @@
-// Cells in hand: leased to this coordinator, not mapped. By size class; each with the GC version that
-// its next life has.
+// Cells in hand: leased to this coordinator, not mapped. By size class; each with the GC version
+// that its next life has.
 //
 // Invariant: a cell is in the pool, or an operation holds it, or it waits to be wiped, or it is in
 // doubt, or it is mapped (and then no affair of the pool's any more). Never two of these, so no two
@@ -146,8 +146,8 @@ export class CellPool {
   }
 
   /**
-   * Takes every cell out of the pool that is of a span with nothing else in hand, for giving the span
-   * back; `matches` chooses among the spans' chunks.
+   * Takes every cell out of the pool that is of a span with nothing else in hand, for giving the
+   * span back; `matches` chooses among the spans' chunks.
    */
   takeIdle(matches: (chunk: number) => boolean): readonly ReturnedPart[] {
     const parts: ReturnedPart[] = [];

@@ -1,6 +1,6 @@
-// A cell as it was read from memory: a private copy of its bytes, believed only after its header, its
-// place and life, its key and its value have verified (H1, H2). Nobody writes a cell while it is
-// mapped, so bytes that do not verify are damaged, never torn.
+// A cell as it was read from memory: a private copy of its bytes, believed only after its header,
+// its place and life, its key and its value have verified (H1, H2). Nobody writes a cell while it
+// is mapped, so bytes that do not verify are damaged, never torn.
 
 import { Found, isKeyAt, type Key } from "@pdpm/kv";
 import {
@@ -16,8 +16,8 @@ import {
 export const firstReadBytes = 1280;
 
 /**
- * What a copy is. "wiped": valid once, then its key was deleted, or it was replaced. A number: so many
- * bytes must be read. "bad": not this key, not this life, or no intact bytes.
+ * What a copy is. "wiped": valid once, then its key was deleted, or it was replaced. A number: so
+ * many bytes must be read. "bad": not this key, not this life, or no intact bytes.
  */
 export type CellCheck = "wiped" | "bad" | number;
 

@@ -39,8 +39,8 @@ export interface CentralBackendParts {
   readonly prng: Prng;
   /**
    * Reaches the coordinator, whoever that is now: in this process, or over a socket. Rejects with
-   * PDPM_UNAVAILABLE when no answer came, and says in `outcome` whether the request may have arrived.
-   * It never sends a request twice.
+   * PDPM_UNAVAILABLE when no answer came, and says in `outcome` whether the request may have
+   * arrived. It never sends a request twice.
    */
   readonly coordinator: CallHandler;
   readonly clientId: number;
@@ -83,7 +83,8 @@ export class CentralBackend implements Backend {
   }
 
   put(key: Key, value: Uint8Array, ifVersion: number | undefined, limits: Limits): Promise<number> {
-    // A copy: the caller may leave, and use its buffer for something else, while this is on its way.
+    // A copy: the caller may leave, and use its buffer for something else, while this is on its
+    // way.
     const write = { key: keyBytes(key), value: value.slice(), ifVersion: ifVersion ?? null };
     return this.#run("put", limits, (context) => sendWrite(context, "put", write));
   }

@@ -1,6 +1,6 @@
-// A coordinator put together: memory nodes, metadata service, router, runner, session, housekeeping.
-// What is behind the nodes, the service and the membership (mapped files and LMDB in the directory, or
-// sockets) was decided by the caller, and so is how clients reach `handle`.
+// A coordinator put together: memory nodes, metadata service, router, runner, session,
+// housekeeping. What is behind the nodes, the service and the membership (mapped files and LMDB in
+// the directory, or sockets) was decided by the caller, and so is how clients reach `handle`.
 
 import { type Clock, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
 import { metadataServer } from "@pdpm/metadata-server/protocol";

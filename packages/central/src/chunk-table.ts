@@ -1,15 +1,14 @@
-// The coordinator's copy of the chunk table, which the metadata service keeps. It feeds the chunk map,
-// by which rounds find memory.
+// The coordinator's copy of the chunk table, which the metadata service keeps. It feeds the chunk
+// map, by which rounds find memory.
 //
-// Invariant: a chunk number means one size class and one place for ever. A chunk that is retired has
-// no live cell, so the mapping never leads there; it is forgotten, and never comes back.
+// Invariant: a chunk number means one size class and one place for ever. A chunk that is retired
+// has no live cell, so the mapping never leads there; it is forgotten, and never comes back.
 
 import { type Address, addressOf, chunkOf, headerChunk } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { ChunkEntry, ChunkTableReply } from "@pdpm/metadata-server/protocol";
 import type { ChunkMap, Protocol } from "@pdpm/verbs";
-import { ask } from "./calls.ts";
-import type { Context } from "./session.ts";
+import { ask, type Caller } from "./calls.ts";
 
 /** The cached table. */
 export class ChunkTable {
@@ -40,14 +39,14 @@ export class ChunkTable {
   }
 
   /** Whether `address` is in a chunk of the store, after reading the table again if need be. */
-  *require(context: Context, address: Address): Protocol<boolean> {
+  *require(context: Caller, address: Address): Protocol<boolean> {
     if (this.reaches(address)) return true;
     yield* this.load(context);
     return this.reaches(address);
   }
 
   /** Reads the whole table again: one call. */
-  *load(context: Context): Protocol<void> {
+  *load(context: Caller): Protocol<void> {
     this.#take(yield* ask(context, { ask: "table" }));
   }
 

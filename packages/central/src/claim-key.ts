@@ -1,6 +1,6 @@
-// Who may change a key's mapping: one protocol at a time. Writes of a key queue up anyway (WriteQueue);
-// this keeps them apart from what the coordinator does of its own accord: it finishes deletes, wipes
-// what failed writes left, and moves cells.
+// Who may change a key's mapping: one protocol at a time. Writes of a key queue up anyway
+// (WriteQueue); this keeps them apart from what the coordinator does of its own accord: it finishes
+// deletes, wipes what failed writes left, and moves cells.
 
 import { type Key, keyText, Patience } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";

@@ -1,7 +1,8 @@
 // Cleaning: superseded cells are wiped, durably, and then freed, in batches and off the data path.
 //
-// A cell comes here after the mapping has moved on and the last reader has left it. The wipe is durable
-// before the service hears of it, so a cell that may be leased again is valid for nobody (H23).
+// A cell comes here after the mapping has moved on and the last reader has left it. The wipe is
+// durable before the service hears of it, so a cell that may be leased again is valid for nobody
+// (H23).
 
 import { assert } from "@pdpm/base";
 import { keyBytes, Patience } from "@pdpm/kv";

@@ -4,12 +4,13 @@
 //   2. Superseded cells that were not cleaned yet are wiped first, in a round of their own: else a
 //      crash in between could leave an older value as the key's only valid cell.
 //   3. CAS the head mark of the key's cell to 0, FLUSH it: the commit point.
-//   4. `forget`: the directory drops the key, raises the floor of its numbers and frees its cells, in
+//   4. `forget`: the directory drops the key, raises the floor of its numbers and frees its cells,
+//   in
 //      one transaction; then acknowledge.
 //
-// A coordinator that dies between 3 and 4 leaves a key whose cell is wiped: whoever meets it finishes
-// the delete before he answers. No cell is needed, so a delete works on a full store. Source: design
-// H4, H23.
+// A coordinator that dies between 3 and 4 leaves a key whose cell is wiped: whoever meets it
+// finishes the delete before he answers. No cell is needed, so a delete works on a full store.
+// Source: design H4, H23.
 
 import { type Key, keyBytes, keyText, Patience, type WriteBatch } from "@pdpm/kv";
 import { bufferHeaderBytes, type Pointer } from "@pdpm/layout";

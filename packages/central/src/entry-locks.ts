@@ -1,15 +1,20 @@
-// The local reader/writer lock of each entry (paper section 3.2): many readers share it, a writer has
-// it alone. Readers hold it from their look at the mapping to the end of their READ, so a cell that a
-// writer replaces is free only after the last reader has left it, and freed cells are never read.
+// The local reader/writer lock of each entry (paper section 3.2): many readers share it, a writer
+// has it alone. Readers hold it from their look at the mapping to the end of their READ, so a cell
+// that a writer replaces is free only after the last reader has left it, and freed cells are never
+// read.
 //
 // - First come, first served: a reader that comes behind a waiting writer waits, too.
 // - A lock that nobody holds and nobody waits for takes no memory. Per entry, waiters are bounded.
 // - All of it lives in the coordinator: when it dies, nobody holds anything.
 
 import { assert, PdpmError } from "@pdpm/base";
-import { type Key, keyText, Patience } from "@pdpm/kv";
+import { type Key, keyText, Patience, type Waiting } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";
-import type { Context } from "./session.ts";
+
+/** Who locks: an operation of a session that counts its waits. */
+interface Locker extends Waiting {
+  readonly session: Waiting["session"] & { readonly events: { lockWaits: number } };
+}
 
 /** Readers and writers that may wait for one entry. */
 export const waitersMost = 65_536;
@@ -47,12 +52,12 @@ export class EntryLocks {
   }
 
   /** Takes the lock for reading. @throws PDPM_BUSY when too many wait */
-  *read(context: Context, key: Key): Protocol<void> {
+  *read(context: Locker, key: Key): Protocol<void> {
     if (!this.tryRead(key)) yield* this.#wait(context, key, false);
   }
 
   /** Takes the lock for writing. @throws PDPM_BUSY when too many wait */
-  *write(context: Context, key: Key): Protocol<void> {
+  *write(context: Locker, key: Key): Protocol<void> {
     if (this.#entries.has(key)) yield* this.#wait(context, key, true);
     else this.#entries.set(key, { readers: 0, hasWriter: true, queue: [] });
   }
@@ -78,7 +83,7 @@ export class EntryLocks {
   }
 
   /** In line, until it is this one's turn; whoever is told to stop leaves the line. */
-  *#wait(context: Context, key: Key, writes: boolean): Protocol<void> {
+  *#wait(context: Locker, key: Key, writes: boolean): Protocol<void> {
     const entry = this.#held(key);
     if (entry.queue.length >= waitersMost) {
       throw new PdpmError("PDPM_BUSY", `${waitersMost} operations wait for ${keyText(key)}`);

@@ -22,8 +22,8 @@ export function* handBack(context: Context, matches: (chunk: number) => boolean)
 }
 
 /**
- * Everything: superseded cells, cells of failed writes, cells in hand. Only when nothing else of this
- * coordinator runs any more.
+ * Everything: superseded cells, cells of failed writes, cells in hand. Only when nothing else of
+ * this coordinator runs any more.
  */
 export function* giveEverythingBack(context: Context): Protocol<void> {
   const { pool, unwiped, clientId } = context.session;

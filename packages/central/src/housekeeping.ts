@@ -1,6 +1,6 @@
-// What a coordinator does beside its clients' operations, on time: work whenever it is woken, and now
-// and then unasked; and a look for clients of the metadata service that died. Failures wait for the
-// next turn; they never reach the program, but stay countable.
+// What a coordinator does beside its clients' operations, on time: work whenever it is woken, and
+// now and then unasked; and a look for clients of the metadata service that died. Failures wait for
+// the next turn; they never reach the program, but stay countable.
 
 import { type Clock, isPdpmError, type PdpmError, sleep } from "@pdpm/base";
 import type { Coordinator } from "./coordinator.ts";

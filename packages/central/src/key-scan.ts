@@ -1,6 +1,6 @@
 // Iterates over keys in byte order: a page of the directory is one call. A key that is present
-// throughout comes exactly once: pages continue behind the last key, whatever changed meanwhile. The
-// directory itself answers, so a coordinator that was deposed says nothing old (H24).
+// throughout comes exactly once: pages continue behind the last key, whatever changed meanwhile.
+// The directory itself answers, so a coordinator that was deposed says nothing old (H24).
 
 import { type Key, toKey } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";

@@ -7,7 +7,9 @@ export interface Known {
   readonly state: "live";
   readonly pointer: Pointer;
   readonly commitNumber: number;
-  /** The store said so to this operation; else the mapping in memory does, and the commit will tell. */
+  /**
+   * The store said so to this operation; else the mapping in memory does, and the commit will tell.
+   */
   readonly isSeen: boolean;
 }
 

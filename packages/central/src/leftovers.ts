@@ -1,5 +1,5 @@
-// What failed writes left behind: cells that were written, are not mapped, and could not be wiped. As
-// long as one is valid, no other cell of its key may carry the same commit number (H23).
+// What failed writes left behind: cells that were written, are not mapped, and could not be wiped.
+// As long as one is valid, no other cell of its key may carry the same commit number (H23).
 
 import type { Key } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";

@@ -1,9 +1,9 @@
-// From a key to its cell by the directory: a question, and a read. For keys that the mapping does not
-// know.
+// From a key to its cell by the directory: a question, and a read. For keys that the mapping does
+// not know.
 //
-// "Missing" is what the store itself says, so it needs no check of the term. "Wiped" is a delete that
-// a coordinator could not finish: its wipe is durable or about to be, and the key is forgotten before
-// anybody is told that it is missing (delete.ts).
+// "Missing" is what the store itself says, so it needs no check of the term. "Wiped" is a delete
+// that a coordinator could not finish: its wipe is durable or about to be, and the key is forgotten
+// before anybody is told that it is missing (delete.ts).
 
 import { type Found, type Key, keyBytes } from "@pdpm/kv";
 import { addressIn, type BufferHeader, bufferHeaderBytes, type Pointer } from "@pdpm/layout";

@@ -1,8 +1,8 @@
-// More cells of a size class, for a write that found none: what was superseded is freed; then a chunk
-// that nobody uses is given to the class.
+// More cells of a size class, for a write that found none: what was superseded is freed; then a
+// chunk that nobody uses is given to the class.
 //
-// A chunk goes to another class under a new number, and only when it is empty (design section 2). Its
-// place is zeroed before it is cut anew: what stood there means nothing under the new number.
+// A chunk goes to another class under a new number, and only when it is empty (design section 2).
+// Its place is zeroed before it is cut anew: what stood there means nothing under the new number.
 
 import { assert, PdpmError } from "@pdpm/base";
 import { addressOf } from "@pdpm/layout";

@@ -4,8 +4,8 @@
 // - It changes only after the transaction that it reflects is durable (H24): whatever it says was
 //   committed.
 // - It knows no missing keys: those the directory is asked for.
-// - An entry is filled in by readers under the entry's read lock, and replaced by the one protocol that
-//   may change the key, under its write lock. So an older answer never covers a newer one.
+// - An entry is filled in by readers under the entry's read lock, and replaced by the one protocol
+//   that may change the key, under its write lock. So an older answer never covers a newer one.
 
 import { assert } from "@pdpm/base";
 import type { Key } from "@pdpm/kv";

@@ -1,6 +1,7 @@
-// A cell that an operation is about to map: a cell in hand and its image, written valid (with its head
-// mark), for nobody reaches it before the mapping leads there. Whatever happens, the cell ends in
-// exactly one place: mapped; wiped and back in the pool; waiting to be wiped; or in doubt (H14, H23).
+// A cell that an operation is about to map: a cell in hand and its image, written valid (with its
+// head mark), for nobody reaches it before the mapping leads there. Whatever happens, the cell ends
+// in exactly one place: mapped; wiped and back in the pool; waiting to be wiped; or in doubt (H14,
+// H23).
 
 import { assert, isPdpmError } from "@pdpm/base";
 import { type Key, keyBytes } from "@pdpm/kv";

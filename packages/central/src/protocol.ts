@@ -1,13 +1,15 @@
-// What clients ask of the coordinator, and what it answers. Plain data, so that the same request goes to
-// a coordinator in this process or over a socket. A client imports nothing else of the coordinator.
+// What clients ask of the coordinator, and what it answers. Plain data, so that the same request
+// goes to a coordinator in this process or over a socket. A client imports nothing else of the
+// coordinator.
 //
-// - A write carries a ticket: the term and session that the client was greeted with, one of its slots,
-//   and that slot's next sequence number. The coordinator of that term carries it out once, however
-//   often it is delivered (H15). It remembers tickets in its memory, for its own tickets at the metadata
-//   service name the coordinator and not the client: the one that comes after it refuses them all.
-// - "refused" means: this coordinator did nothing. A client whose every delivery was refused may ask
-//   again under a new greeting; one that does not know what became of an earlier delivery may not: the
-//   outcome is unknown then, and nothing is tried again silently (H11).
+// - A write carries a ticket: the term and session that the client was greeted with, one of its
+//   slots, and that slot's next sequence number. The coordinator of that term carries it out once,
+//   however often it is delivered (H15). It remembers tickets in its memory, for its own tickets at
+//   the metadata service name the coordinator and not the client: the one that comes after it
+//   refuses them all.
+// - "refused" means: this coordinator did nothing. A client whose every delivery was refused may
+//   ask again under a new greeting; one that does not know what became of an earlier delivery may
+//   not: the outcome is unknown then, and nothing is tried again silently (H11).
 
 import type { BackendCounters, SpaceStats } from "@pdpm/kv";
 import type { KeyPage } from "./key-scan.ts";

@@ -1,13 +1,14 @@
 // Central's read: one call of the client, one round trip of the coordinator.
 //
 //   1. The entry's lock, shared with other readers.
-//   2. The mapping: where the key's cell is. A key that it does not know is looked up in the directory.
+//   2. The mapping: where the key's cell is. A key that it does not know is looked up in the
+//   directory.
 //   3. READ [header | key | value]; everything must verify.
 //
-// Linearizable: a cell that the mapping names is replaced in the mapping before the write that replaced
-// it is acknowledged, and it is wiped and freed only after the lock was free of readers. A coordinator
-// that was deposed is fenced at every memory node before the next one serves, so its READ fails.
-// Source: paper section 3.2; design H1, H2, H24.
+// Linearizable: a cell that the mapping names is replaced in the mapping before the write that
+// replaced it is acknowledged, and it is wiped and freed only after the lock was free of readers. A
+// coordinator that was deposed is fenced at every memory node before the next one serves, so its
+// READ fails. Source: paper section 3.2; design H1, H2, H24.
 
 import { Found, type Key, keyBytes } from "@pdpm/kv";
 import { addressIn } from "@pdpm/layout";

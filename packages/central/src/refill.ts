@@ -1,6 +1,6 @@
-// Leases: the metadata service hands out the free cells of whole spans, in the background and not in
-// an operation's time (paper section 3.2: allocation is local). What it hands out is committed before
-// it is handed out; a new chunk is made only after its memory node has the space.
+// Leases: the metadata service hands out the free cells of whole spans, in the background and not
+// in an operation's time (paper section 3.2: allocation is local). What it hands out is committed
+// before it is handed out; a new chunk is made only after its memory node has the space.
 
 import { assert, isPdpmError } from "@pdpm/base";
 import {

@@ -1,8 +1,8 @@
-// Which writes of each client the coordinator has carried out: a write that is delivered again gets the
-// answer of the first delivery, an older one is refused (H15). Kept in memory, for one term.
+// Which writes of each client the coordinator has carried out: a write that is delivered again gets
+// the answer of the first delivery, an older one is refused (H15). Kept in memory, for one term.
 //
-// - A client is known from its greeting on. Of more clients than `windowsMost` the one that was quiet
-//   for longest is forgotten, and refused afterwards: never taken for somebody new.
+// - A client is known from its greeting on. Of more clients than `windowsMost` the one that was
+//   quiet for longest is forgotten, and refused afterwards: never taken for somebody new.
 // - Per slot the last answer is kept, until the slot's next write.
 
 import { PdpmError } from "@pdpm/base";

@@ -1,10 +1,10 @@
-// A client's requests to the coordinator: one call each, and what is done about a call whose answer is
-// lost.
+// A client's requests to the coordinator: one call each, and what is done about a call whose answer
+// is lost.
 //
 // - A question is asked again: it changes nothing.
-// - A write is sent again under the same ticket, which the coordinator of that term knows again. Once
-//   another coordinator is in office, a write whose first deliveries may have arrived is not tried
-//   again: its outcome is unknown (H11).
+// - A write is sent again under the same ticket, which the coordinator of that term knows again.
+//   Once another coordinator is in office, a write whose first deliveries may have arrived is not
+//   tried again: its outcome is unknown (H11).
 
 import { type Clock, type ErrorCode, errorCodes, PdpmError, type Prng } from "@pdpm/base";
 import { Patience } from "@pdpm/kv";
@@ -95,7 +95,9 @@ export function* askCoordinator<O extends CentralQuestion["op"]>(
   }
 }
 
-/** Has a write carried out, once. @throws what the coordinator answers; PDPM_UNAVAILABLE (unknown) */
+/**
+ * Has a write carried out, once. @throws what the coordinator answers; PDPM_UNAVAILABLE (unknown)
+ */
 export function* sendWrite<O extends CentralWrite["op"]>(
   context: ClientContext,
   op: O,

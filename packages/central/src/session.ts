@@ -1,5 +1,5 @@
-// What the operations of one coordinator share: who it is, the mapping, the cells in hand, and what it
-// still has to clean up. A coordinator that was deposed ends; the next one starts with an empty
+// What the operations of one coordinator share: who it is, the mapping, the cells in hand, and what
+// it still has to clean up. A coordinator that was deposed ends; the next one starts with an empty
 // session, and learns everything from the metadata service and from memory.
 
 import type { Prng } from "@pdpm/base";

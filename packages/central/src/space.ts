@@ -9,8 +9,8 @@ import { handBack } from "./hand-back.ts";
 import type { Context } from "./session.ts";
 
 /**
- * Counts cells. What was superseded is freed first, and what is in hand given back: the service cannot
- * tell cells that are mapped from those that are not before their span is given back.
+ * Counts cells. What was superseded is freed first, and what is in hand given back: the service
+ * cannot tell cells that are mapped from those that are not before their span is given back.
  */
 export function* countSpace(context: Context): Protocol<SpaceStats> {
   yield* cleanAll(context);

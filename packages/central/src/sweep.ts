@@ -1,5 +1,5 @@
-// After a coordinator died: it may have superseded cells that nobody cleaned, of any key. Looking a key
-// up shows them; so every key is looked up once, a page at a time, in the background.
+// After a coordinator died: it may have superseded cells that nobody cleaned, of any key. Looking a
+// key up shows them; so every key is looked up once, a page at a time, in the background.
 
 import { toKey } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";

@@ -1,10 +1,12 @@
 // How a coordinator comes into office, and takes back what dead ones held.
 //
-//   1. Whoever is in office is judged: one that lives keeps it. A dead one can post nothing any more,
+//   1. Whoever is in office is judged: one that lives keeps it. A dead one can post nothing any
+//   more,
 //      at any memory node, before anything else happens (fenced, or its process has ended), and is
 //      marked dead: the service refuses its changes from that commit on (H6, H24).
 //   2. `claim`: the office passes on. One of several that try gets it.
-//   3. The cells leased to the dead are settled: one that a key's record names is live, or superseded;
+//   3. The cells leased to the dead are settled: one that a key's record names is live, or
+//   superseded;
 //      the others are wiped, durably, and free (H9, H23).
 //
 // Only then it serves. So when it answers for the first time, nobody else answers any more.

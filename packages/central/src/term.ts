@@ -1,6 +1,6 @@
 // The term of a coordinator: from the commit that gave it the office until it is marked dead (H24).
-// A change that it asks for is refused by the service afterwards, and its verbs by every memory node.
-// An answer that rests on its memory alone comes here first.
+// A change that it asks for is refused by the service afterwards, and its verbs by every memory
+// node. An answer that rests on its memory alone comes here first.
 
 import { PdpmError } from "@pdpm/base";
 import type { Protocol } from "@pdpm/verbs";

@@ -1,5 +1,5 @@
-// Whether something that arrived is a request. It may come from a socket, so every field is looked at
-// before anything believes in it.
+// Whether something that arrived is a request. It may come from a socket, so every field is looked
+// at before anything believes in it.
 
 import { keyBytesMost, valueBytesMost } from "@pdpm/kv";
 import { requestSlots } from "./protocol.ts";

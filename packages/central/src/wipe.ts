@@ -1,9 +1,9 @@
-// Wiping: a cell whose head mark is 0 counts for nobody, whatever else it holds. A repair that lost the
-// directory takes a key's valid cell with the highest number, so everything that was superseded,
-// deleted or never committed is wiped durably before its space is leased again (H23).
+// Wiping: a cell whose head mark is 0 counts for nobody, whatever else it holds. A repair that lost
+// the directory takes a key's valid cell with the highest number, so everything that was
+// superseded, deleted or never committed is wiped durably before its space is leased again (H23).
 //
-// A mark is replaced by CAS from the very life that is meant: a late one never wipes what the cell has
-// become since. Whatever else it finds is no valid mark either.
+// A mark is replaced by CAS from the very life that is meant: a late one never wipes what the cell
+// has become since. Whatever else it finds is no valid mark either.
 
 import { addressIn, bufferFields, chunkOf, headMarkOf, type Pointer } from "@pdpm/layout";
 import { compareAndSwap, type Post, type Protocol, round } from "@pdpm/verbs";

@@ -1,5 +1,5 @@
-// What a coordinator does beside the operations of its clients: frees what was superseded, refills what
-// runs low, wipes what failed writes left, and sweeps after one that died.
+// What a coordinator does beside the operations of its clients: frees what was superseded, refills
+// what runs low, wipes what failed writes left, and sweeps after one that died.
 
 import { isPdpmError } from "@pdpm/base";
 import type { Protocol } from "@pdpm/verbs";

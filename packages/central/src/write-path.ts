@@ -6,8 +6,8 @@
 //   4. In the background: the superseded cell is wiped and freed (clean.ts).
 //
 // One protocol at a time changes a key (WriteQueue, claimKey), so what the mapping says of it holds
-// until that protocol changes it. A delete wipes and forgets (delete.ts). Source: paper section 3.2;
-// design H9, H12, H15, H22, H23, H24.
+// until that protocol changes it. A delete wipes and forgets (delete.ts). Source: paper section
+// 3.2; design H9, H12, H15, H22, H23, H24.
 
 import { PdpmError } from "@pdpm/base";
 import { type Key, keyBytes, keyText, Patience, type WriteBatch } from "@pdpm/kv";

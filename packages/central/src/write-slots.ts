@@ -1,8 +1,8 @@
-// The slots of one client: every write carries a slot and that slot's next sequence number, so that a
-// write delivered twice is carried out once (H15).
+// The slots of one client: every write carries a slot and that slot's next sequence number, so that
+// a write delivered twice is carried out once (H15).
 //
-// Invariant: a slot carries one write at a time. A write whose answer never came is either sent again
-// under the same ticket, or its slot's next write makes the coordinator refuse it for ever.
+// Invariant: a slot carries one write at a time. A write whose answer never came is either sent
+// again under the same ticket, or its slot's next write makes the coordinator refuse it for ever.
 
 import { PdpmError } from "@pdpm/base";
 import { requestSlots } from "./protocol.ts";

@@ -162,7 +162,8 @@ export class CloverClient {
   }
 
   /**
-   * A server that does not answer keeps nobody: what is left after `timeoutMs` is the others' affair.
+   * A server that does not answer keeps nobody: what is left after `timeoutMs` is the others'
+   * affair.
    */
   async #leave(timeoutMs: number): Promise<void> {
     const { clock } = this.#parts;

@@ -1,7 +1,7 @@
-// What a Clover client does beside its operations. Work, when it is woken: report what was replaced,
-// refill its buffers. The pulse, every half second: the chunk table, and what others ask for. The
-// rounds: look for the dead and take back what they held. None waits for another. Failures wait for
-// the next turn; they never reach the program, but stay countable.
+// What a Clover client does beside its operations. Work, when it is woken: report what was
+// replaced, refill its buffers. The pulse, every half second: the chunk table, and what others ask
+// for. The rounds: look for the dead and take back what they held. None waits for another. Failures
+// wait for the next turn; they never reach the program, but stay countable.
 
 import { type Clock, isPdpmError, type PdpmError } from "@pdpm/base";
 import { ask, type CloverBackend, pulse, reapClient, work } from "@pdpm/clover";

@@ -1,4 +1,5 @@
-// The memory nodes of a cluster: connected side by side, and claimed for one store if they are blank.
+// The memory nodes of a cluster: connected side by side, and claimed for one store if they are
+// blank.
 
 import { type Clock, PdpmError, Prng } from "@pdpm/base";
 import type { CounterTable } from "@pdpm/verbs";

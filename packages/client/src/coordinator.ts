@@ -1,5 +1,5 @@
-// A coordinator of a Central store in this process, on memory nodes that were reached by the caller:
-// its identity, its judgement of those before it, and its end.
+// A coordinator of a Central store in this process, on memory nodes that were reached by the
+// caller: its identity, its judgement of those before it, and its end.
 
 import { type Clock, Prng } from "@pdpm/base";
 import { CentralHost } from "@pdpm/central";

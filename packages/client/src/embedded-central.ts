@@ -3,8 +3,8 @@
 // holder dies, or leaves, the next one takes over.
 //
 // What must hold: only the holder of the lock hosts, and it lets go of it after everything of its
-// coordinator has ended. A request is sent once; what became of one that was lost is the backend's to
-// ask (H11, H15).
+// coordinator has ended. A request is sent once; what became of one that was lost is the backend's
+// to ask (H11, H15).
 
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// The metadata service in this process, over an LMDB directory: that of an embedded store, which all
-// its processes share, or that of a metadata server. Loaded only where the design has one.
+// The metadata service in this process, over an LMDB directory: that of an embedded store, which
+// all its processes share, or that of a metadata server. Loaded only where the design has one.
 //
 // What must hold: metadata is made only for a store that never had data. Memory nodes that carry
 // chunks, beside an empty metadata directory, mean that the metadata was lost or is elsewhere.

@@ -1,10 +1,10 @@
-// LMDB knows its writers by process id, so two processes with the same id, in different pid namespaces,
-// freeze each other. A store with metadata in LMDB is therefore open in one pid namespace at a time;
-// whoever comes from another is refused before LMDB is touched.
+// LMDB knows its writers by process id, so two processes with the same id, in different pid
+// namespaces, freeze each other. A store with metadata in LMDB is therefore open in one pid
+// namespace at a time; whoever comes from another is refused before LMDB is touched.
 //
-// What must hold: every opener holds a shared lock on its own namespace's file first and looks at the
-// others' after that. Of two who come at once, from two namespaces, each sees the other; at least one
-// is refused, and never are both let in.
+// What must hold: every opener holds a shared lock on its own namespace's file first and looks at
+// the others' after that. Of two who come at once, from two namespaces, each sees the other; at
+// least one is refused, and never are both let in.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

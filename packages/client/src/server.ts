@@ -1,7 +1,7 @@
 // A metadata server in this process: the metadata service over its own LMDB directory, served over
-// ws. For Clover it does the housekeeping that clients leave to it: it finds the dead, has them fenced
-// at every memory node, and takes back what they held. For Central it is the coordinator, and the
-// service is its own affair.
+// ws. For Clover it does the housekeeping that clients leave to it: it finds the dead, has them
+// fenced at every memory node, and takes back what they held. For Central it is the coordinator,
+// and the service is its own affair.
 //
 // What must hold: one server for one directory, held by a lock; and a directory for one store.
 
@@ -231,8 +231,9 @@ async function openCoordinator(grounds: Grounds): Promise<Resident> {
 }
 
 /**
- * Membership of coordinators over one metadata directory: whoever holds its lock is the only one that
- * lives, so everybody before it has ended, and is fenced at every memory node before that is said.
+ * Membership of coordinators over one metadata directory: whoever holds its lock is the only one
+ * that lives, so everybody before it has ended, and is fenced at every memory node before that is
+ * said.
  */
 class SoleMembership extends ClusterMembership {
   override async judge(id: number): Promise<Judgement> {

@@ -1,6 +1,7 @@
 // The URL of a networked store: `pdpm://h1:7401,h2:7401?design=direct` lists its memory nodes in
-// any order; without `design=direct` it names the metadata server (Clover) or coordinator (Central). Read by hand, because a
-// WHATWG URL has one host; each host of the list then goes through it alone.
+// any order; without `design=direct` it names the metadata server (Clover) or coordinator
+// (Central). Read by hand, because a WHATWG URL has one host; each host of the list then goes
+// through it alone.
 
 import { PdpmError } from "@pdpm/base";
 import { type Design, designs } from "./options.ts";

@@ -4,8 +4,8 @@
 //      leased again (H23). Its link is durable already: whoever reports it saw to that.
 //   2. `advance`: head and freed buffers in one conditional transaction of the service.
 //
-// Wrong or late reports do no harm: a move counts only while the key's head is the one it names, and
-// the chain behind a head never changes.
+// Wrong or late reports do no harm: a move counts only while the key's head is the one it names,
+// and the chain behind a head never changes.
 
 import { assert } from "@pdpm/base";
 import { type Key, keyBytes, toKey } from "@pdpm/kv";

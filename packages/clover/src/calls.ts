@@ -1,11 +1,11 @@
-// Asking the metadata service: control plane only, never between the rounds of a get or an update of
-// a key that this client knows.
+// Asking the metadata service: control plane only, never between the rounds of a get or an update
+// of a key that this client knows.
 //
 // - A question, and a change under its ticket, may be sent as often as its reply is lost.
 // - An error that is thrown from here says whether its change may have taken effect.
 
 import { PdpmError } from "@pdpm/base";
-import { Patience } from "@pdpm/kv";
+import { Patience, type Waiting } from "@pdpm/kv";
 import {
   type AnswerOf,
   type Change,
@@ -15,7 +15,15 @@ import {
   type Ticket,
 } from "@pdpm/metadata-server/protocol";
 import { call, commitPoint, type Protocol } from "@pdpm/verbs";
-import type { Context } from "./session.ts";
+import type { CallSlots } from "./call-slots.ts";
+
+/** Who asks: an operation of a session. */
+export interface Caller extends Waiting {
+  readonly session: Waiting["session"] & {
+    readonly slots: CallSlots;
+    readonly acknowledged: number;
+  };
+}
 
 /** Questions, or changes, of one round at most. */
 export const callsPerRound = 64;
@@ -24,7 +32,7 @@ const passing: readonly string[] = ["PDPM_UNAVAILABLE", "PDPM_BUSY", "PDPM_TIMEO
 
 /** Asks a question. A lost reply is asked for again, for it changes nothing. */
 export function* ask<Q extends Question>(
-  context: Context,
+  context: Caller,
   question: Q,
 ): Protocol<AnswerOf[Q["ask"]]> {
   const [answer] = yield* send(context, [question], false);
@@ -33,7 +41,7 @@ export function* ask<Q extends Question>(
 
 /** Asks many, `callsPerRound` at a time. The answers are in the order of the questions. */
 export function* askMany<Q extends Question>(
-  context: Context,
+  context: Caller,
   questions: readonly Q[],
 ): Protocol<AnswerOf[Q["ask"]][]> {
   const answers: AnswerOf[Q["ask"]][] = [];
@@ -45,23 +53,25 @@ export function* askMany<Q extends Question>(
 }
 
 /** Asks for a change, once and only once, however often it is delivered. */
-export function* change<C extends Change>(context: Context, wanted: C): Protocol<ReplyOf[C["do"]]> {
+export function* change<C extends Change>(context: Caller, wanted: C): Protocol<ReplyOf[C["do"]]> {
   const [ticket] = yield* takeTickets(context, 1);
   return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, [ticket as Ticket], [wanted]))[0]);
 }
 
 /** The same for a change that is its operation's commit point. */
 export function* changeCommitting<C extends Change>(
-  context: Context,
+  context: Caller,
   wanted: C,
 ): Protocol<ReplyOf[C["do"]]> {
   const tickets = yield* takeTickets(context, 1);
   return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, tickets, [wanted], true))[0]);
 }
 
-/** Changes that do not depend on each other, many in a round. Every one is made, or its error known. */
+/**
+ * Changes that do not depend on each other, many in a round. Every one is made, or its error known.
+ */
 export function* changeMany<C extends Change>(
-  context: Context,
+  context: Caller,
   wanted: readonly C[],
 ): Protocol<ReplyOf[C["do"]][]> {
   const replies: unknown[] = [];
@@ -78,7 +88,7 @@ export function* changeMany<C extends Change>(
  * Returns when none of the changes that were asked for before can take effect any more without our
  * knowing: each was answered, or a later one of its slot was.
  */
-export function* overtakeLost(context: Context): Protocol<void> {
+export function* overtakeLost(context: Caller): Protocol<void> {
   const { slots, acknowledged } = context.session;
   const patience = new Patience(context);
   for (const lost of slots.unanswered()) {
@@ -95,7 +105,7 @@ export function* overtakeLost(context: Context): Protocol<void> {
 }
 
 /** As many tickets as there are now, one at least and `count` at most. */
-function* takeTickets(context: Context, count: number): Protocol<Ticket[]> {
+function* takeTickets(context: Caller, count: number): Protocol<Ticket[]> {
   const { slots } = context.session;
   const patience = new Patience(context);
   for (;;) {
@@ -112,7 +122,7 @@ function* takeTickets(context: Context, count: number): Protocol<Ticket[]> {
 
 /** The replies, errors among them. */
 function* deliver(
-  context: Context,
+  context: Caller,
   tickets: readonly Ticket[],
   changes: readonly Change[],
   commits = false,
@@ -131,7 +141,7 @@ function* deliver(
 
 /** One round of calls; those whose reply is lost are sent again as they were. */
 function* send(
-  context: Context,
+  context: Caller,
   requests: readonly unknown[],
   commits: boolean,
 ): Protocol<readonly unknown[]> {

@@ -1,5 +1,5 @@
-// This client's copy of the chunk table, which the metadata service keeps. It feeds the chunk map, by
-// which rounds find memory.
+// This client's copy of the chunk table, which the metadata service keeps. It feeds the chunk map,
+// by which rounds find memory.
 //
 // Invariants:
 // - A chunk number means one size class and one place for ever. A chunk that is retired has no live
@@ -11,8 +11,7 @@ import { type Address, addressOf, chunkOf, headerChunk } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { ChunkEntry, ChunkTableReply } from "@pdpm/metadata-server/protocol";
 import type { ChunkMap, Protocol } from "@pdpm/verbs";
-import { ask } from "./calls.ts";
-import type { Context } from "./session.ts";
+import { ask, type Caller } from "./calls.ts";
 
 /** The cached table. */
 export class ChunkTable {
@@ -56,14 +55,14 @@ export class ChunkTable {
   }
 
   /** Whether `address` is in a chunk of the store, after reading the table again if need be. */
-  *require(context: Context, address: Address): Protocol<boolean> {
+  *require(context: Caller, address: Address): Protocol<boolean> {
     if (this.reaches(address)) return true;
     yield* this.load(context);
     return this.reaches(address);
   }
 
   /** Reads the whole table again: one call. An answer older than what is known is dropped. */
-  *load(context: Context): Protocol<void> {
+  *load(context: Caller): Protocol<void> {
     this.take(yield* ask(context, { ask: "table" }));
   }
 

@@ -1,5 +1,5 @@
-// Clover behind the backend contract: one client of one store. Each method starts the protocol of the
-// file that bears its name; nothing here does I/O or knows how memory is reached.
+// Clover behind the backend contract: one client of one store. Each method starts the protocol of
+// the file that bears its name; nothing here does I/O or knows how memory is reached.
 
 import { type Clock, PdpmError } from "@pdpm/base";
 import {

@@ -1,6 +1,7 @@
-// A full collection: the chains of all keys are walked, and whatever is superseded or sealed in them
-// is freed, whoever replaced it and whether or not it was ever reported (H9). A page of keys is one
-// call and one round trip, and more only for those chains that are longer than they need to be.
+// A full collection: the chains of all keys are walked, and whatever is superseded or sealed in
+// them is freed, whoever replaced it and whether or not it was ever reported (H9). A page of keys
+// is one call and one round trip, and more only for those chains that are longer than they need to
+// be.
 //
 // When nobody writes meanwhile, what is taken afterwards is exactly one buffer per key.
 

@@ -1,6 +1,7 @@
-// What the tests of this package work with: a store over array memory and the real metadata service,
-// clients in one process, protocols that stop at any round like a client that dies, and the books
-// balanced against what the chains say. Pauses end at once: a wait is a turn of the event loop.
+// What the tests of this package work with: a store over array memory and the real metadata
+// service, clients in one process, protocols that stop at any round like a client that dies, and
+// the books balanced against what the chains say. Pauses end at once: a wait is a turn of the event
+// loop.
 
 import { assert, type Clock, type PdpmError, Prng, systemClock } from "@pdpm/base";
 import { type Key, keyBytes, toKey, WriteBatch, WriteRequest } from "@pdpm/kv";

@@ -1,6 +1,6 @@
-// Buffers in doubt (H14): the reply of the CAS or `create` that would have linked them was lost. The
-// chain says what happened: a buffer that stands in it is live, one that does not, and cannot any
-// more, is free.
+// Buffers in doubt (H14): the reply of the CAS or `create` that would have linked them was lost.
+// The chain says what happened: a buffer that stands in it is live, one that does not, and cannot
+// any more, is free.
 //
 // It cannot any more because the connection that carried the lost verb was fenced before this one
 // posted anything, and a change that was lost is refused once its slot has carried a later one.
@@ -10,7 +10,9 @@ import { overtakeLost } from "./calls.ts";
 import type { Context, Doubt } from "./session.ts";
 import { type Chain, chainsPerRound, findHeads, walkChains } from "./walk-chains.ts";
 
-/** Settles every doubt of this session; those whose chains change meanwhile wait for another time. */
+/**
+ * Settles every doubt of this session; those whose chains change meanwhile wait for another time.
+ */
 export function* settleDoubts(context: Context): Protocol<void> {
   const { session } = context;
   // Only those of now: a later one may still take effect after what follows.

@@ -1,5 +1,5 @@
-// Chunks change their class under everything that can go on at the time: collectors die at any round,
-// writers write to what is being moved, clients are slow to let go, buffers are damaged.
+// Chunks change their class under everything that can go on at the time: collectors die at any
+// round, writers write to what is being moved, clients are slow to let go, buffers are damaged.
 
 import { toKey } from "@pdpm/kv";
 import { addressIn, bufferFields, chunkOf } from "@pdpm/layout";

@@ -1,5 +1,5 @@
-// Takes the number from a chunk and gives its place to a new one, of the class that is wanted (H17).
-// Only the collector does that.
+// Takes the number from a chunk and gives its place to a new one, of the class that is wanted
+// (H17). Only the collector does that.
 //
 //   1. Withdraw it: nothing of it is handed out any more, and at their next pulse all clients give
 //      back what they have in hand of it.
@@ -8,10 +8,11 @@
 //   4. Retire it, and wait until every client has acknowledged that: nobody can reach it then.
 //   5. Cut its place anew, under the next number.
 //
-// - A chunk with anything leased or taken is never zeroed, and one that may have been zeroed is never
-//   restored: its buffers would begin again with GC versions that stale cursors know (H2, H3).
-// - One that cannot be emptied is restored. A collector that dies leaves a withdrawn or retired chunk,
-//   and the next one goes on with it.
+// - A chunk with anything leased or taken is never zeroed, and one that may have been zeroed is
+//   never restored: its buffers would begin again with GC versions that stale cursors know (H2,
+//   H3).
+// - One that cannot be emptied is restored. A collector that dies leaves a withdrawn or retired
+//   chunk, and the next one goes on with it.
 
 import { Patience } from "@pdpm/kv";
 import { addressOf, bufferBytes } from "@pdpm/layout";

@@ -2,8 +2,8 @@
 // that this client does not know, and for cursors that proved stale.
 //
 // "Missing" is said when the directory has no such key, or leads to a sealed chain, whose seal is
-// durable then (H4). A reader is content with that, and leaves a note for housekeeping; a writer, who
-// needs the directory to take the key's next life, forgets the chain first.
+// durable then (H4). A reader is content with that, and leaves a note for housekeeping; a writer,
+// who needs the directory to take the key's next life, forgets the chain first.
 
 import { type Key, keyBytes, Patience } from "@pdpm/kv";
 import type { Pointer } from "@pdpm/layout";

@@ -1,4 +1,5 @@
-// The end of a deleted key: its sealed chain is forgotten by the directory, and its buffers are free.
+// The end of a deleted key: its sealed chain is forgotten by the directory, and its buffers are
+// free.
 //
 //   1. The seal is durable (settled by the walk that met it).
 //   2. The head marks of the chain are wiped, durably, before any of its buffers may be leased

@@ -1,9 +1,9 @@
-// Ending leases. A span is given back as a whole: the buffers that were not used are free again, the
-// others are live by now.
+// Ending leases. A span is given back as a whole: the buffers that were not used are free again,
+// the others are live by now.
 //
-// A span whose giving back may or may not have taken effect is named never again: it may be leased to
-// this client anew by then, with buffers in hand. If it had no effect, whoever reaps this client's id
-// settles it.
+// A span whose giving back may or may not have taken effect is named never again: it may be leased
+// to this client anew by then, with buffers in hand. If it had no effect, whoever reaps this
+// client's id settles it.
 
 import { isPdpmError } from "@pdpm/base";
 import { batchMost, type ReturnedPart } from "@pdpm/metadata-server/protocol";

@@ -1,6 +1,6 @@
-// Head marks (H23): the head of each key's chain carries a durable mark, so that a repair without the
-// directory can tell what was committed. Set by CAS from the very life that is meant, so that a late
-// one never marks what the buffer has become since.
+// Head marks (H23): the head of each key's chain carries a durable mark, so that a repair without
+// the directory can tell what was committed. Set by CAS from the very life that is meant, so that a
+// late one never marks what the buffer has become since.
 //
 // A sealed chain's marks are wiped to 0, also where none was set: whoever still means to mark a
 // version of it, after a report that was late, fails.

@@ -1,7 +1,8 @@
 // Clover's insert: a key's first version.
 //
 //   1. WRITE the version to a buffer in hand, FLUSH it.
-//   2. `create` at the metadata service: the commit point. It wants the buffer leased to us, the key
+//   2. `create` at the metadata service: the commit point. It wants the buffer leased to us, the
+//   key
 //      absent, and a commit number above every one of the key's earlier lives.
 //   3. Mark the version as head, FLUSH (H23); then acknowledge.
 //   Somebody else was faster: the same buffer is appended to his chain.

@@ -1,7 +1,7 @@
-// Iterates over keys in byte order: a page of the directory is one call, and one round trip reads the
-// heads of its chains. A key that is present throughout comes exactly once: pages continue behind
-// the last key, whatever changed meanwhile. A key whose chain is sealed was deleted, and does not
-// come, although the directory has not forgotten it yet.
+// Iterates over keys in byte order: a page of the directory is one call, and one round trip reads
+// the heads of its chains. A key that is present throughout comes exactly once: pages continue
+// behind the last key, whatever changed meanwhile. A key whose chain is sealed was deleted, and
+// does not come, although the directory has not forgotten it yet.
 
 import { type Key, toKey } from "@pdpm/kv";
 import { addressIn, bufferHeaderBytes, linkIn, type Pointer } from "@pdpm/layout";
@@ -27,7 +27,8 @@ export function* scanPage(context: Context, after: Uint8Array | null): Protocol<
   const next = found.length < keysPerPage ? null : (found.at(-1)?.key ?? null);
   const { table } = context.session;
   for (const { head } of found) yield* table.require(context, addressIn(head));
-  // A head in a chunk that is gone by now was moved meanwhile: its key is looked up like the others.
+  // A head in a chunk that is gone by now was moved meanwhile: its key is looked up like the
+  // others.
   const placed = found.filter(({ head }) => table.reaches(addressIn(head)));
   const reads = placed.map(({ head }) => {
     const address = addressIn(head);

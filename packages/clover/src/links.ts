@@ -1,5 +1,5 @@
-// Link-and-persist (H7): a link or seal is marked *pending* until it is known to be durable. Whoever
-// meets the mark, on any path, flushes before answering or building on it.
+// Link-and-persist (H7): a link or seal is marked *pending* until it is known to be durable.
+// Whoever meets the mark, on any path, flushes before answering or building on it.
 
 import { addressIn, bufferFields, isPending, type Pointer, withoutPending } from "@pdpm/layout";
 import { compareAndSwap, flush, type Post, type Protocol, round } from "@pdpm/verbs";

@@ -1,5 +1,5 @@
-// Space for a class that has none: from other classes' chunks, from what nobody collected, from other
-// clients' hands, from the dead; and PDPM_NO_SPACE only when there is none.
+// Space for a class that has none: from other classes' chunks, from what nobody collected, from
+// other clients' hands, from the dead; and PDPM_NO_SPACE only when there is none.
 
 import { isPdpmError, Prng } from "@pdpm/base";
 import { bufferClassFor, bufferImageBytes, buffersPerChunk } from "@pdpm/layout";

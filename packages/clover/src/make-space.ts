@@ -1,5 +1,5 @@
-// More buffers of a size class, for an operation that found none. One operation of a client at a time
-// makes space, and one client at a time collects; in this order:
+// More buffers of a size class, for an operation that found none. One operation of a client at a
+// time makes space, and one client at a time collects; in this order:
 //
 //   1. What this client has not reported, and what it has in hand of other classes, becomes free.
 //   2. It presses: at their next pulse the others do the same.
@@ -12,8 +12,9 @@
 //        elsewhere, is emptied and becomes one of the wanted class.
 //   4. Nothing helped: the store is full.
 //
-// The operation holds nothing while it waits but a pointer that it looks at again (write-path.ts), so
-// it never holds back its own client's acknowledgements. Deletes need no buffer and never come here.
+// The operation holds nothing while it waits but a pointer that it looks at again (write-path.ts),
+// so it never holds back its own client's acknowledgements. Deletes need no buffer and never come
+// here.
 
 import { PdpmError } from "@pdpm/base";
 import { Patience } from "@pdpm/kv";

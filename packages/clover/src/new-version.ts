@@ -1,5 +1,5 @@
-// A version that an operation is about to link: a buffer in hand and its image. Whatever happens, the
-// buffer ends in exactly one place: linked, back in the pool, or in doubt (H14).
+// A version that an operation is about to link: a buffer in hand and its image. Whatever happens,
+// the buffer ends in exactly one place: linked, back in the pool, or in doubt (H14).
 
 import { type Decision, type Key, keyBytes } from "@pdpm/kv";
 import {

@@ -1,6 +1,6 @@
-// What a client does beside its operations. The pulse, on time: it learns the chunk table, gives what
-// others ask for, and only then says which table it has seen. So whoever waits for that knows that
-// nothing idle is held back any more. Work, whenever there is some: keeps the books short.
+// What a client does beside its operations. The pulse, on time: it learns the chunk table, gives
+// what others ask for, and only then says which table it has seen. So whoever waits for that knows
+// that nothing idle is held back any more. Work, whenever there is some: keeps the books short.
 
 import type { Protocol } from "@pdpm/verbs";
 import { acknowledge } from "./acknowledge.ts";

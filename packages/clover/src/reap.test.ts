@@ -1,5 +1,6 @@
-// What a dead client leaves behind: buffers in hand, versions that were linked and never reported, an
-// insert that never marked its head. A reaper, or the next one, settles all of it, and nothing else.
+// What a dead client leaves behind: buffers in hand, versions that were linked and never reported,
+// an insert that never marked its head. A reaper, or the next one, settles all of it, and nothing
+// else.
 
 import {
   addressIn,

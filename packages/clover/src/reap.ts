@@ -9,8 +9,8 @@
 //   4. `settle`: the lease of the span ends.
 //   5. `bury`: it owes nothing any more, and is forgotten.
 //
-// Every step may be done again, also by two reapers at once: a lease ends once, and between its owner's
-// death and its end nothing in its span is handed out. So a reaper may die anywhere.
+// Every step may be done again, also by two reapers at once: a lease ends once, and between its
+// owner's death and its end nothing in its span is handed out. So a reaper may die anywhere.
 
 import { PdpmError } from "@pdpm/base";
 import { type Key, Patience } from "@pdpm/kv";

@@ -1,6 +1,6 @@
 // Leases: the metadata service hands out the free buffers of whole spans, in its own good time and
-// not in an operation's. What it hands out is committed before it is handed out; a new chunk is made
-// only after its memory node has the space.
+// not in an operation's. What it hands out is committed before it is handed out; a new chunk is
+// made only after its memory node has the space.
 
 import { assert, isPdpmError } from "@pdpm/base";
 import { type Address, bufferFields, type Pointer, wordAt } from "@pdpm/layout";

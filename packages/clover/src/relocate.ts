@@ -4,9 +4,9 @@
 //   the latest version                 a copy with the same commit number is linked behind it, like
 //                                      an update; then it is superseded, and freed
 //
-// A reader that was on its way to the old buffer follows its link. A writer that linked its own version
-// there first has superseded it for us. Nobody can tell the copy from what it is a copy of: number,
-// value, and place in the order of the key's versions are the same.
+// A reader that was on its way to the old buffer follows its link. A writer that linked its own
+// version there first has superseded it for us. Nobody can tell the copy from what it is a copy of:
+// number, value, and place in the order of the key's versions are the same.
 
 import type { Key } from "@pdpm/kv";
 import {
@@ -37,8 +37,8 @@ interface Relocation {
 }
 
 /**
- * Empties the buffers at `addresses`, of one chunk of `sizeClass`, as far as there are buffers to copy
- * to; `relocatedPerRound` at most. Those that it could not empty stay as they are.
+ * Empties the buffers at `addresses`, of one chunk of `sizeClass`, as far as there are buffers to
+ * copy to; `relocatedPerRound` at most. Those that it could not empty stay as they are.
  */
 export function* relocate(
   context: Context,

@@ -1,5 +1,5 @@
-// What this client has replaced or deleted and not yet reported to the metadata service: per key the
-// versions that it saw superseded, oldest first, and the version behind them.
+// What this client has replaced or deleted and not yet reported to the metadata service: per key
+// the versions that it saw superseded, oldest first, and the version behind them.
 //
 // Only a list of hints: what is really superseded stands in the chains. An entry that is lost costs
 // space until somebody walks the chain again, never data (H9).

@@ -1,9 +1,10 @@
 // Reports superseded versions to the metadata service, which moves the keys' heads and frees them
 // (advance.ts), and has it forget sealed chains (forget.ts).
 //
-// What this client noted in its queue is reported as it is. A head that is not what we thought, or a
-// key that others wrote to in between: the chain is walked from its head, together with all others of
-// that kind. What the queue does not know, because the client that did died, a full collection finds.
+// What this client noted in its queue is reported as it is. A head that is not what we thought, or
+// a key that others wrote to in between: the chain is walked from its head, together with all
+// others of that kind. What the queue does not know, because the client that did died, a full
+// collection finds.
 
 import type { Key } from "@pdpm/kv";
 import { headMarkOf } from "@pdpm/layout";

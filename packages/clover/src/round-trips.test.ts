@@ -1,5 +1,5 @@
-// The paper's numbers, over memory that answers at once: warm, a get takes one round trip, an update
-// two, an insert at most three (one of them a call), a delete one.
+// The paper's numbers, over memory that answers at once: warm, a get takes one round trip, an
+// update two, an insert at most three (one of them a call), a delete one.
 
 import { expect, test } from "vitest";
 import { type Client, World } from "./contract-scene.ts";

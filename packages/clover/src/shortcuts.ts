@@ -2,7 +2,8 @@
 // chosen by the key's hash; two keys may share one, and then the later writer's stays.
 //
 // A hint only (H8): it may be stale, point backwards, or be of another key. Published after the
-// write it names was acknowledged, by plain writes that nobody waits for. Source: paper section 4.2.
+// write it names was acknowledged, by plain writes that nobody waits for. Source: paper section
+// 4.2.
 
 import { type Key, keyBytes } from "@pdpm/kv";
 import { type Address, addressOf, checksum64, isPointer, type Pointer, wordAt } from "@pdpm/layout";

@@ -1,5 +1,5 @@
-// One operation of a client at a time makes space; the others wait for what it makes. One that waited
-// through a whole attempt of another for its own size class knows what that found.
+// One operation of a client at a time makes space; the others wait for what it makes. One that
+// waited through a whole attempt of another for its own size class knows what that found.
 
 /** The turns of one session. */
 export class SpaceTurns {

@@ -1,6 +1,6 @@
-// What stands in buffers that nobody here wrote: for a reaper, which has a dead client's buffers, and
-// a collector, which empties a chunk. Bytes that verify say whose version they are, or were: a buffer
-// that was freed keeps them until it is written anew. Only the key's chain says which.
+// What stands in buffers that nobody here wrote: for a reaper, which has a dead client's buffers,
+// and a collector, which empties a chunk. Bytes that verify say whose version they are, or were: a
+// buffer that was freed keeps them until it is written anew. Only the key's chain says which.
 
 import { toKey } from "@pdpm/kv";
 import {

@@ -1,7 +1,7 @@
-// Walks the chains of many keys at once: a round trip a hop, for all of them together. For collection,
-// which looks at every key and finds nothing to do at most; walk.ts is for the one key of an
-// operation. The rules are the same: every version verifies, pending links are made durable before
-// the walk goes on, and what does not verify breaks that one walk off.
+// Walks the chains of many keys at once: a round trip a hop, for all of them together. For
+// collection, which looks at every key and finds nothing to do at most; walk.ts is for the one key
+// of an operation. The rules are the same: every version verifies, pending links are made durable
+// before the walk goes on, and what does not verify breaks that one walk off.
 
 import { assert } from "@pdpm/base";
 import { type Key, keyBytes } from "@pdpm/kv";

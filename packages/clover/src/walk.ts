@@ -1,11 +1,13 @@
 // The way along a key's chain to its latest version: one round trip a hop.
 //
-// - A walk starts at a cursor (a hint) or at the head that the directory names. Every version on the
-//   way verifies: its life, its key. One that does not says that the start was stale, or, from the
-//   directory again and again with the same bytes, that memory is damaged.
-// - It ends at a version whose link leads to itself: that was the latest one when its link was read.
+// - A walk starts at a cursor (a hint) or at the head that the directory names. Every version on
+//   the way verifies: its life, its key. One that does not says that the start was stale, or, from
+//   the directory again and again with the same bytes, that memory is damaged.
+// - It ends at a version whose link leads to itself: that was the latest one when its link was
+//   read.
 // - A pending link is made durable before the walk goes on (H7).
-// - A sealed version says that the key was deleted there; what became of it the directory knows (H4).
+// - A sealed version says that the key was deleted there; what became of it the directory knows
+//   (H4).
 // Source: paper section 4.2; design H2, H4, H7, H16.
 
 import { assert, PdpmError } from "@pdpm/base";

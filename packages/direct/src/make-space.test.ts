@@ -1,6 +1,7 @@
-// An insert that needs two cells at once, of a slot and of an overflow bucket, in a store with space
-// for one more chunk. It found one, had to let go of it for want of the other, and took the chunk
-// back and forth between the two: without end, each time with a new chunk number. Now it ends.
+// An insert that needs two cells at once, of a slot and of an overflow bucket, in a store with
+// space for one more chunk. It found one, had to let go of it for want of the other, and took the
+// chunk back and forth between the two: without end, each time with a new chunk number. Now it
+// ends.
 
 import { toKey } from "@pdpm/kv";
 import { bucketEntries } from "@pdpm/layout";

@@ -1,13 +1,13 @@
-// Changes that take effect once, however often they are delivered (H15). A client has a fixed window
-// of call slots; each change names a slot and its next sequence number, and the slot's record, with
-// the reply, is written in the commit of the change's effect.
+// Changes that take effect once, however often they are delivered (H15). A client has a fixed
+// window of call slots; each change names a slot and its next sequence number, and the slot's
+// record, with the reply, is written in the commit of the change's effect.
 //
 // - The same number again: the stored reply. A lower one: refused, whoever sent it waits no more.
 //   A higher one, also with a gap: done.
-// - A batch is several commits of bounded size. Each stores how far it got, with the replies so far,
-//   so a second delivery, of whatever process, goes on where the first one ended.
-// - Every commit expects the client's liveness record as it was read: nothing is changed any more for
-//   a client that was marked dead (H6). It still learns what it did before.
+// - A batch is several commits of bounded size. Each stores how far it got, with the replies so
+//   far, so a second delivery, of whatever process, goes on where the first one ended.
+// - Every commit expects the client's liveness record as it was read: nothing is changed any more
+//   for a client that was marked dead (H6). It still learns what it did before.
 
 import { type ErrorOutcome, isPdpmError, PdpmError } from "@pdpm/base";
 import type { Ticket } from "./protocol.ts";
@@ -17,8 +17,8 @@ import { type Call, type Transaction, transact } from "./transaction.ts";
 
 /**
  * Makes the commit depend on the client's being live.
- * @throws PDPM_FENCED when it was marked dead, or is not here any more. With its slots are gone what it
- * did, so nobody can say then whether an earlier delivery took effect.
+ * @throws PDPM_FENCED when it was marked dead, or is not here any more. With its slots are gone
+ * what it did, so nobody can say then whether an earlier delivery took effect.
  */
 export async function requireLive(
   transaction: Transaction,
@@ -33,7 +33,9 @@ export async function requireLive(
   throw new PdpmError("PDPM_FENCED", `client ${id} is not here`, { outcome: "unknown" });
 }
 
-/** What the ticket's slot holds of this very change. @throws PDPM_INVALID_ARGUMENT: of a later one */
+/**
+ * What the ticket's slot holds of this very change. @throws PDPM_INVALID_ARGUMENT: of a later one
+ */
 export async function storedReply(
   transaction: Transaction,
   ticket: Ticket,

@@ -1,10 +1,11 @@
-// The life of a chunk: made at the end of a region, active, withdrawn, retired, and its place cut anew
-// under a new number. Numbers are never used again.
+// The life of a chunk: made at the end of a region, active, withdrawn, retired, and its place cut
+// anew under a new number. Numbers are never used again.
 //
-// - A lease notes the chunks it takes spans of, so none of a withdrawn chunk is leased any more: from
-//   then on its buffers only become free, until it is restored.
-// - A chunk is retired when nothing of it is leased or taken, and cut anew when every live client has
-//   acknowledged the generation of its retirement. Nobody can reach anything in it then (H3, H17).
+// - A lease notes the chunks it takes spans of, so none of a withdrawn chunk is leased any more:
+//   from then on its buffers only become free, until it is restored.
+// - A chunk is retired when nothing of it is leased or taken, and cut anew when every live client
+//   has acknowledged the generation of its retirement. Nobody can reach anything in it then (H3,
+//   H17).
 
 import { PdpmError } from "@pdpm/base";
 import { bufferBytes, buffersPerChunk, headerChunk, spansPerChunk } from "@pdpm/layout";

@@ -1,5 +1,5 @@
-// What the clients of a world do, one function per kind of operation. Each goes as a real client does:
-// memory first where memory comes first, then the service; and it believes the replies.
+// What the clients of a world do, one function per kind of operation. Each goes as a real client
+// does: memory first where memory comes first, then the service; and it believes the replies.
 
 import { addressIn, bufferBytes, buffersPerSpan, offsetOf, type Pointer } from "@pdpm/layout";
 import { bits, key, otherClass, sizeClass } from "./contract-scene.ts";

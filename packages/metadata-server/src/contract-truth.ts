@@ -1,5 +1,5 @@
-// What must hold of a metadata store whenever nothing is under way, read from its records and compared
-// with what the clients of a world know. Each invariant is one function.
+// What must hold of a metadata store whenever nothing is under way, read from its records and
+// compared with what the clients of a world know. Each invariant is one function.
 
 import {
   addressIn,

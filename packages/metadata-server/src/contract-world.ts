@@ -1,7 +1,8 @@
 // A world of clients over one metadata store, for the property test: random changes, several at a
 // time and through several services; commits that conflict, services that die before and after a
-// commit, requests that arrive twice and late. The world knows what a chain looks like in memory and
-// which buffers each client has not used yet; what must follow for the store is in contract-truth.ts.
+// commit, requests that arrive twice and late. The world knows what a chain looks like in memory
+// and which buffers each client has not used yet; what must follow for the store is in
+// contract-truth.ts.
 
 import { isPdpmError, type Prng } from "@pdpm/base";
 import {

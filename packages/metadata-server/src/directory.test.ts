@@ -1,4 +1,5 @@
-// The directory: heads move only from where the caller believes them to be, and never onto free space.
+// The directory: heads move only from where the caller believes them to be, and never onto free
+// space.
 
 import { expect, test } from "vitest";
 import { bits, buffer, key, scene } from "./contract-scene.ts";

@@ -3,8 +3,8 @@
 //
 // - A head changes only from what the caller believes, and frees what it leaves behind in the same
 //   commit: no key's head ever points to a free buffer.
-// - Commit numbers of a key grow over its lives: forgetting raises the floor of the key's shard, and
-//   a creation that is not above it is refused; its commit expects the floor as it was read.
+// - Commit numbers of a key grow over its lives: forgetting raises the floor of the key's shard,
+//   and a creation that is not above it is refused; its commit expects the floor as it was read.
 // - Central: a cell that was superseded stands in the record until it was wiped.
 
 import { PdpmError } from "@pdpm/base";

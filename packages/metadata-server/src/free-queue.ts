@@ -1,7 +1,7 @@
-// The queue of spans that belong to nobody and have free buffers, one per size class, first in, first
-// out. A span is queued exactly when it is unowned and has a free buffer; its record says at which
-// sequence number. New entries take the last number in the queue plus one; two commits may choose the
-// same, for the span's name tells the entries apart.
+// The queue of spans that belong to nobody and have free buffers, one per size class, first in,
+// first out. A span is queued exactly when it is unowned and has a free buffer; its record says at
+// which sequence number. New entries take the last number in the queue plus one; two commits may
+// choose the same, for the span's name tells the entries apart.
 
 import { isEmpty } from "./bitmap.ts";
 import { corruptRecord, endOf } from "./record.ts";
@@ -51,7 +51,9 @@ export interface QueuedSpan {
   readonly record: SpanRecord;
 }
 
-/** The spans of a class that may be leased, oldest first. Those of withdrawn chunks are passed over. */
+/**
+ * The spans of a class that may be leased, oldest first. Those of withdrawn chunks are passed over.
+ */
 export async function* queuedSpans(
   transaction: Transaction,
   sizeClass: number,

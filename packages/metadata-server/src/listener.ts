@@ -1,8 +1,8 @@
-// The server half: listens for clients, at a loopback port or a Unix socket, and gives their requests
-// to a service.
+// The server half: listens for clients, at a loopback port or a Unix socket, and gives their
+// requests to a service.
 //
-// - Nothing of a message is believed before it was decoded and looked over; a malformed one ends the
-//   connection with a close code, and nothing of it happens.
+// - Nothing of a message is believed before it was decoded and looked over; a malformed one ends
+//   the connection with a close code, and nothing of it happens.
 // - A connection has a bounded number of calls under way; the service has a deadline for each.
 // - It keeps no state but when it heard last of each client: that is liveness, not data.
 

@@ -1,5 +1,5 @@
-// The transactional store in memory: a sorted list of records. Deterministic; for tests, and for the
-// simulator, which makes commits fail for no reason and kills the service at any of them.
+// The transactional store in memory: a sorted list of records. Deterministic; for tests, and for
+// the simulator, which makes commits fail for no reason and kills the service at any of them.
 //
 // - A commit is one synchronous step, so it is applied as a whole or not at all.
 // - Versions are numbers of commits, so none is used twice.

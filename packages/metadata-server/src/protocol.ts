@@ -1,9 +1,9 @@
-// What clients ask of the metadata service: questions, which change nothing, and changes, which carry
-// a ticket. Plain data, so that the same request goes to a service in this process, over ws, or
-// through the simulator. A backend imports this file and nothing else of the package.
+// What clients ask of the metadata service: questions, which change nothing, and changes, which
+// carry a ticket. Plain data, so that the same request goes to a service in this process, over ws,
+// or through the simulator. A backend imports this file and nothing else of the package.
 //
-// - A ticket names the client, one of its call slots, and that slot's next sequence number. A change
-//   that is delivered again gets the stored reply; an older one is refused (H15).
+// - A ticket names the client, one of its call slots, and that slot's next sequence number. A
+//   change that is delivered again gets the stored reply; an older one is refused (H15).
 // - Every change is also safe by state: it names what it believes (head, lease, generation), and
 //   answers what is the case when that is wrong.
 // - A client that was marked dead is refused with PDPM_FENCED.
@@ -99,7 +99,9 @@ export interface ChunkSpace extends ChunkEntry {
 export interface ClientRecord {
   readonly id: number;
   readonly pid: number;
-  /** How it shows that it lives: a lease file at the memory nodes it maps, or a pulse to the server. */
+  /**
+   * How it shows that it lives: a lease file at the memory nodes it maps, or a pulse to the server.
+   */
   readonly kind: "file" | "pulse";
   readonly state: "live" | "dead";
   readonly acknowledged: number;

@@ -2,8 +2,8 @@
 //
 //   version byte | fields | the low 32 bits of xxh64 over both
 //
-// Bytes that do not verify, or do not decode to the very end, are PDPM_CORRUPT naming the record; they
-// are never guessed at.
+// Bytes that do not verify, or do not decode to the very end, are PDPM_CORRUPT naming the record;
+// they are never guessed at.
 
 import { assert, PdpmError } from "@pdpm/base";
 import { checksum64 } from "@pdpm/layout";

@@ -1,10 +1,10 @@
-// The client half: requests to a metadata server or coordinator over one ws connection, at a port or a
-// Unix socket.
+// The client half: requests to a metadata server or coordinator over one ws connection, at a port
+// or a Unix socket.
 //
 // - A connection that breaks is made again in the background, with bounded, jittered back-off.
-// - A request that may be repeated (a question; a change, whose ticket the server knows again) is sent
-//   again on the new connection, until its deadline. Any other fails at once: "unknown" when it was
-//   sent, for its effect may have come about.
+// - A request that may be repeated (a question; a change, whose ticket the server knows again) is
+//   sent again on the new connection, until its deadline. Any other fails at once: "unknown" when
+//   it was sent, for its effect may have come about.
 // - Another store under the same address is PDPM_WRONG_STORE, for good.
 // - Nothing holds the event loop after close().
 

@@ -1,6 +1,6 @@
-// Replies as bytes, for the call slots: plain data of null, booleans, numbers, strings, bigint words,
-// byte arrays, arrays and objects. Equal neighbours in an array are written once with their number,
-// because the reply of a large batch is mostly the same word again and again.
+// Replies as bytes, for the call slots: plain data of null, booleans, numbers, strings, bigint
+// words, byte arrays, arrays and objects. Equal neighbours in an array are written once with their
+// number, because the reply of a large batch is mostly the same word again and again.
 //
 //   tag 0 null, 1 false, 2 true, 3 number, 4 word, 5 text, 6 bytes, 7 array, 8 object
 

@@ -1,6 +1,6 @@
 // Random changes of several clients through two services over one store: commits conflict, services
-// die before and after them, requests arrive twice and late, clients die. After every step the store
-// must be what the clients know, buffer by buffer. PDPM_SEED=... replays one run.
+// die before and after them, requests arrive twice and late, clients die. After every step the
+// store must be what the clients know, buffer by buffer. PDPM_SEED=... replays one run.
 
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";

@@ -1,6 +1,6 @@
 // The metadata service: takes requests, and gives each to the file that knows about it. It has no
-// state outside its store: any number of services, in any processes, may work over one store, and one
-// that is killed at any commit loses nothing.
+// state outside its store: any number of services, in any processes, may work over one store, and
+// one that is killed at any commit loses nothing.
 //
 // - What it says was committed before it is said.
 // - Every call ends by its deadline. Past it no commit is begun; one that is under way may still be

@@ -1,8 +1,10 @@
 // Who owns which span, and which of its buffers are leased, free or spent.
 //
 // What holds after every commit:
-// - A buffer is in at most one of the three bitmaps; in none means taken: live, or not collected yet.
-// - `leased` has bits only while the span has an owner, and the owner's list names exactly its spans.
+// - A buffer is in at most one of the three bitmaps; in none means taken: live, or not collected
+//   yet.
+// - `leased` has bits only while the span has an owner, and the owner's list names exactly its
+//   spans.
 // - A span without an owner is in the queue exactly when it has a free buffer.
 // - A free or spent buffer is never freed again: that would hand it out twice (PDPM_CORRUPT).
 
@@ -111,7 +113,8 @@ export class SpaceWriter {
 
   /**
    * Frees a buffer that was live, whoever leases its span: a version may be superseded before its
-   * writer has given the span back. In the last life that its GC version allows it is spent instead.
+   * writer has given the span back. In the last life that its GC version allows it is spent
+   * instead.
    */
   async free(pointer: Pointer): Promise<void> {
     const place = await placeOf(this.#transaction, this.#geometry, pointer);
@@ -141,8 +144,8 @@ export class SpaceWriter {
 
   /**
    * Ends a lease of a span: the unused buffers are free, those whose GC version is used up are
-   * spent, the other leased ones are live by now. One that was linked after all, and has been freed,
-   * may be named as unused. A span that `owner` does not own was given back.
+   * spent, the other leased ones are live by now. One that was linked after all, and has been
+   * freed, may be named as unused. A span that `owner` does not own was given back.
    */
   async giveBack(owner: number, part: ReturnedPart): Promise<void> {
     const { chunk, span } = part;

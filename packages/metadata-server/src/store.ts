@@ -1,5 +1,6 @@
 // What the metadata service keeps its state in: an ordered set of records, changed by optimistic
-// commits. Implementations: LMDB (embedded, and behind the metadata server), in memory (simulation).
+// commits. Implementations: LMDB (embedded, and behind the metadata server), in memory
+// (simulation).
 //
 // What must hold for every implementation:
 // - A commit is applied as a whole or not at all, and is durable (as the store promises) before it

@@ -1,6 +1,7 @@
-// The chunk table: its head (generation, pressure, places in use, the next chunk number) and a record
-// per chunk. The generation grows in the same commit as every change of a chunk. Readers take the
-// head first, so the chunks that they see are at least as new as the generation they believe in.
+// The chunk table: its head (generation, pressure, places in use, the next chunk number) and a
+// record per chunk. The generation grows in the same commit as every change of a chunk. Readers
+// take the head first, so the chunks that they see are at least as new as the generation they
+// believe in.
 
 import { PdpmError } from "@pdpm/base";
 import { rootPlaces } from "./geometry.ts";

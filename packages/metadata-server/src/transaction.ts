@@ -1,5 +1,5 @@
-// One optimistic transaction: reads note the version that they saw, writes are collected, and both go
-// to the store in one commit. Between the reads others may commit, so what was read need not fit
+// One optimistic transaction: reads note the version that they saw, writes are collected, and both
+// go to the store in one commit. Between the reads others may commit, so what was read need not fit
 // together; therefore
 // - nothing counts before a commit says that every version read still holds, errors included: an
 //   error found in what was read is reported only after the same check;
@@ -77,7 +77,9 @@ export class Transaction {
     return this.#store.commit(this.#expected, new Map());
   }
 
-  /** Applies the writes if everything read still holds. Without writes there is nothing to prove. */
+  /**
+   * Applies the writes if everything read still holds. Without writes there is nothing to prove.
+   */
   commit(): Promise<boolean> {
     if (this.#writes.size === 0) return Promise.resolve(true);
     const writes = new Map<StoreKey, Uint8Array | undefined>();

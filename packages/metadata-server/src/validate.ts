@@ -1,5 +1,5 @@
-// Whether something that arrived is a request. It may come from a socket, so every field is looked at
-// before anything believes in it; what it says about the store is the service's affair.
+// Whether something that arrived is a request. It may come from a socket, so every field is looked
+// at before anything believes in it; what it says about the store is the service's affair.
 
 import {
   chunkNumberLimit,

@@ -1,5 +1,5 @@
-// The messages between a client and a metadata server or coordinator: one msgpack array a ws message,
-// binary, of one fragment.
+// The messages between a client and a metadata server or coordinator: one msgpack array a ws
+// message, binary, of one fragment.
 //
 //   server, first:   ["hello", Hello]
 //   client:          ["call", number, request]     number: of this connection, from 1, rising

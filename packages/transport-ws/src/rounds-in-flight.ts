@@ -1,9 +1,10 @@
 // The rounds on their way, by number. Numbers are given out in order and rounds are answered nearly
-// in order, so a ring of recent ones serves; what is overtaken by a whole ring moves to a Map. A Map
-// for all of them would be simpler, but one that turns over with every operation keeps garbage
+// in order, so a ring of recent ones serves; what is overtaken by a whole ring moves to a Map. A
+// Map for all of them would be simpler, but one that turns over with every operation keeps garbage
 // alive until a full collection (see Crowd in @pdpm/verbs).
 //
-// Invariant: a round is in its place of the ring (number modulo its size) or in the Map, never both.
+// Invariant: a round is in its place of the ring (number modulo its size) or in the Map, never
+// both.
 
 /** What is known by a number below 2^32. */
 interface Numbered {

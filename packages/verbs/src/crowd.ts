@@ -1,7 +1,7 @@
-// A set for what comes and goes with every operation. A Set or Map would do, but V8 links each table
-// that one outgrows to the next: once such a table is old, all later ones, and what ever stood in
-// them, stay until a full collection. Measured over ws: three quarters of what an operation leaves
-// survived, and collecting it was a third of a client's time.
+// A set for what comes and goes with every operation. A Set or Map would do, but V8 links each
+// table that one outgrows to the next: once such a table is old, all later ones, and what ever
+// stood in them, stay until a full collection. Measured over ws: three quarters of what an
+// operation leaves survived, and collecting it was a third of a client's time.
 //
 // Invariant: `members[i].place === i`; a member of no crowd has place -1.
 

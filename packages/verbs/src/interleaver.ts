@@ -27,7 +27,9 @@ import { type Post, type Round, Verb } from "./round.ts";
 export { type Ended, SimulatedClient, Task } from "./interleaver-task.ts";
 export type { TraceOptions } from "./interleaver-trace.ts";
 
-/** A pause ends within this many micro-steps, and so many more for each millisecond that it asks. */
+/**
+ * A pause ends within this many micro-steps, and so many more for each millisecond that it asks.
+ */
 const pauseStepsLeast = 40;
 const pauseStepsPerMs = 40;
 

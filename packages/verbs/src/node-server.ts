@@ -1,4 +1,5 @@
-// The control plane of the memory nodes, as protocols reach it: a call to the server "memory-node N".
+// The control plane of the memory nodes, as protocols reach it: a call to the server "memory-node
+// N".
 
 /** The server name of memory node `node`. */
 export function nodeServer(node: number): string {

@@ -154,8 +154,8 @@ function isDamaged({ mismatches, missing, verified, failures }: Row): boolean {
 }
 
 /**
- * What the metadata server or coordinator posted in between; nothing for Direct. An operation counts
- * once, at the client that asked for it.
+ * What the metadata server or coordinator posted in between; nothing for Direct. An operation
+ * counts once, at the client that asked for it.
  */
 function serverBetween(before: ClusterStats, after: ClusterStats): BackendCounters[] {
   if (before.server === null || after.server === null) return [];

@@ -70,8 +70,8 @@ export async function ownTarget(
     const cluster = await LocalCluster.start({
       design,
       durability,
-      // For Central the coordinator's way to memory is what is compared; a metadata server's verbs are
-      // counted on both sides.
+      // For Central the coordinator's way to memory is what is compared; a metadata server's verbs
+      // are counted on both sides.
       serverTransport: design === "central" ? transport : "ws",
       dir: folder.path,
       nodes: nodesOfOwn,

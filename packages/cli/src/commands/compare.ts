@@ -104,8 +104,8 @@ async function compare({ options }: Given, signal: AbortSignal): Promise<number>
 }
 
 /**
- * Runs the rows of one design on a cluster of its own; for Central, whose coordinator reaches memory
- * for all clients, on one per transport. @returns the processes that took part
+ * Runs the rows of one design on a cluster of its own; for Central, whose coordinator reaches
+ * memory for all clients, on one per transport. @returns the processes that took part
  */
 async function measureDesign(design: Design, comparison: Comparison): Promise<ProcessCost[]> {
   const parts = design === "central" ? transports.map((each) => [each]) : [transports];

@@ -1,6 +1,6 @@
-// `pdpm metadata-server`: the metadata server of a store, until it is told to stop. For Central it is
-// the coordinator (`pdpm coordinator`). Prints one line with its URL when it serves. One that was
-// started by `up` or by a bench ends with its parent.
+// `pdpm metadata-server`: the metadata server of a store, until it is told to stop. For Central it
+// is the coordinator (`pdpm coordinator`). Prints one line with its URL when it serves. One that
+// was started by `up` or by a bench ends with its parent.
 
 import type { ClientOptions } from "pdpm";
 import { startMetadataServer } from "pdpm/server";

@@ -1,5 +1,6 @@
-// `pdpm up`: a local cluster of real processes, until it is told to stop: memory nodes and, where the
-// design has one, a metadata server. Prints the URL of its store. They end with it, however it ends.
+// `pdpm up`: a local cluster of real processes, until it is told to stop: memory nodes and, where
+// the design has one, a metadata server. Prints the URL of its store. They end with it, however it
+// ends.
 
 import type { Design } from "pdpm";
 import { LocalCluster } from "../cluster.ts";
