@@ -1,6 +1,6 @@
-// Central keeps the store contract over memory in this process, with the real metadata service over a
-// store in memory: every reply ready at once, as mapped memory has it, and every reply a turn of the
-// event loop later, as a network has it. At the end every cell is live or free.
+// Central keeps the store contract over memory in this process, with the real metadata service over
+// a store in memory: every reply ready at once, as mapped memory has it, and every reply a turn of
+// the event loop later, as a network has it. At the end every cell is live or free.
 
 import { Prng, systemClock } from "@pdpm/base";
 import { CentralBackend, CentralHost } from "@pdpm/central";

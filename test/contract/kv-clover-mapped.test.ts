@@ -1,5 +1,5 @@
-// Clover keeps the store contract embedded: over a mapped region file and the LMDB beside it, in both
-// durabilities.
+// Clover keeps the store contract embedded: over a mapped region file and the LMDB beside it, in
+// both durabilities.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -107,7 +107,8 @@ class Clients {
 
 /**
  * Kills `kills` processes one by one, each replaced by a new one, and stops the rest in good order,
- * `afterMs` after the last: by then they have met its locks and found it dead. Returns who was killed.
+ * `afterMs` after the last: by then they have met its locks and found it dead. Returns who was
+ * killed.
  */
 async function killProcesses(
   clients: Clients,
