@@ -17,6 +17,7 @@ import {
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MemoryStore, MetadataService } from "@pdpm/metadata-server";
 import {
+  type Change,
   type ChunkSpace,
   type ClientRecord,
   type MetadataRequest,
@@ -183,6 +184,8 @@ export class World {
   readonly memory: ArrayMemory;
   readonly clients: Client[] = [];
   readonly service: MetadataService;
+  /** Called with each change before it is made. */
+  before: ((client: number, change: Change) => Promise<void>) | undefined;
   /** Loses the reply of a call: called with each request, returns the error to give instead. */
   loses: ((client: number, request: MetadataRequest) => PdpmError | undefined) | undefined;
   #ids = 0;
@@ -204,6 +207,7 @@ export class World {
   }
 
   async answer(client: number, request: MetadataRequest): Promise<unknown> {
+    if ("change" in request) await this.before?.(client, request.change);
     const reply = await this.service.handle(request);
     const lost = this.loses?.(client, request);
     if (lost !== undefined) throw lost;
