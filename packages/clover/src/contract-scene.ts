@@ -166,9 +166,12 @@ export class Stepping<T> {
     return this.#step.done === true;
   }
 
-  /** Tells the protocol to stop, where it is. */
+  /** Tells the protocol to stop, in place of the round that it wants to post. */
   tell(reason: PdpmError): void {
-    this.#step = this.#protocol.throw(reason);
+    this.operation.tell(reason);
+    const told = this.operation.takeTold();
+    assert(told !== undefined, "the protocol can be told");
+    this.#step = this.#protocol.throw(told);
   }
 
   /** What it returned. */

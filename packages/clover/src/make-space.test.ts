@@ -1,12 +1,14 @@
 // Space for a class that has none: from other classes' chunks, from what nobody collected, from
 // other clients' hands, from the dead; and PDPM_NO_SPACE only when there is none.
 
-import { isPdpmError, Prng } from "@pdpm/base";
+import { isPdpmError, PdpmError, Prng } from "@pdpm/base";
 import { bufferClassFor, bufferImageBytes, buffersPerChunk } from "@pdpm/layout";
 import { expect, test } from "vitest";
+import { change } from "./calls.ts";
 import { collectAll } from "./collect.ts";
 import { type Client, chunkBytes, valueWith, World } from "./contract-scene.ts";
 import { giveEverythingBack } from "./hand-back.ts";
+import { makeSpace } from "./make-space.ts";
 import { refill } from "./refill.ts";
 
 /** Puts keys until the store is full. Returns how many there are. */
@@ -87,4 +89,83 @@ test("buffers in another client's hands come back at its next pulse", async () =
   await world.beating(Promise.resolve(one.put("mine", valueWith("mine", 1000))));
   expect(await other.get("mine")).toContain("mine");
   expect(await one.get("theirs")).toContain("theirs");
+});
+
+test("many operations of several clients fill a store that is fragmented, and none is stuck", async () => {
+  const world = new World(4);
+  const clients = [await world.client(), await world.client(), await world.client()];
+  const [first] = clients as [Client];
+  const count = await world.beating(fill(first, "old", 1000));
+  for (let i = 0; i < count; i += 1) if (i % 8 !== 0) await first.delete(`old-${i}`);
+  // 24 at once, of two classes.
+  let written = 0;
+  const lane = async (client: Client, n: number): Promise<void> => {
+    for (let i = 0; ; i += 1) {
+      const name = `lane-${client.id}-${n}`;
+      try {
+        await client.put(`${name}-${i}`, valueWith(`${name} ${i};`, n % 2 ? 1500 : 9000));
+        written += 1;
+      } catch (error) {
+        if (!isPdpmError(error) || error.code !== "PDPM_NO_SPACE") throw error;
+        return;
+      }
+    }
+  };
+  const lanes = clients.flatMap((client) => Array.from({ length: 8 }, (_, n) => lane(client, n)));
+  await world.beating(Promise.all(lanes));
+  expect(written).toBeGreaterThan(70);
+  for (let i = 0; i < count; i += 8) await expectValue(first, "old", i);
+  for (const client of clients) expect(client.session.spaceTurns.isTaken).toBe(false);
+  expect(await world.service.handle({ ask: "offices" })).toMatchObject({ collector: 0 });
+  expect((await world.space()).every(({ state }) => state === "active")).toBe(true);
+  await world.beating(expectExact(world, first));
+  // Every write that was acknowledged is there.
+  const names = (await world.keys()).filter((key) => key.startsWith("lane-"));
+  expect(names.length).toBe(written);
+}, 60_000);
+
+test("an operation that is told to stop leaves the turn, the office and the chunks as they were", async () => {
+  const world = new World(2);
+  const client = await world.client();
+  const count = await fill(client, "small", 20_000);
+  for (let i = 0; i < count; i += 1) if (i % 6 !== 0) await client.delete(`small-${i}`);
+  await client.run(giveEverythingBack);
+  const told = new PdpmError("PDPM_TIMEOUT", "the deadline passed");
+  let isOver = false;
+  for (let rounds = 1; !isOver; rounds += 1) {
+    const making = client.step((context) => makeSpace(context, bufferClassFor(500)));
+    isOver = await making.advance(rounds);
+    if (isOver) break;
+    try {
+      making.tell(told);
+      await making.advance(1000);
+    } catch (error) {
+      expect(error).toBe(told);
+    }
+    expect(client.session.spaceTurns.isTaken).toBe(false);
+    expect(client.session.pool.refilling.size).toBe(0);
+    expect(await world.service.handle({ ask: "offices" })).toMatchObject({ collector: 0 });
+    // Emptied ones wait for the next collector; any other chunk is as it was.
+    for (const { state, taken, leased } of await world.space()) {
+      if (state !== "active") expect(taken + leased).toBe(0);
+    }
+    for (let i = 0; i < count; i += 6) await expectValue(client, "small", i);
+  }
+  await client.put("other", valueWith("other 0;", 400));
+  for (let i = 0; i < count; i += 6) await expectValue(client, "small", i);
+  await expectExact(world, client);
+}, 60_000);
+
+test("a client that was marked dead is taken back by whoever needs its space", async () => {
+  const world = new World(1);
+  const [dying, living] = [await world.client(), await world.client()];
+  await dying.put("key", valueWith("key 0;", 1000));
+  while ((await world.count()).free > 0) {
+    const [chunk] = await world.space();
+    await dying.run((context) => refill(context, chunk?.sizeClass ?? 0));
+  }
+  await living.run((context) => change(context, { do: "markDead", dead: dying.id }));
+  await living.put("mine", valueWith("mine 0;", 1000));
+  expect((await world.records()).map(({ id }) => id)).toEqual([living.id]);
+  expect(await living.get("key")).toContain("key 0;");
 });

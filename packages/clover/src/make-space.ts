@@ -22,6 +22,7 @@ import type { ChunkSpace } from "@pdpm/metadata-server/protocol";
 import type { Protocol } from "@pdpm/verbs";
 import { ask, change } from "./calls.ts";
 import { collectAll } from "./collect.ts";
+import { settleDoubts } from "./doubts.ts";
 import { recutChunk, replaceChunk } from "./empty-chunk.ts";
 import { handBack } from "./hand-back.ts";
 import { waitForAll } from "./others.ts";
@@ -77,12 +78,13 @@ function* findSpace(context: Context, sizeClass: number): Protocol<boolean> {
   const { pool, table } = session;
   pool.becomeModest();
   yield* retireAll(context);
+  yield* settleDoubts(context);
   yield* handBack(context, (chunk, other) => other !== sizeClass || !table.isActive(chunk));
   if (yield* hasBuffers(context, sizeClass)) return true;
   const { generation } = yield* change(context, { do: "press" });
   yield* waitForAll(context, generation, new Patience(context));
   // What this press asks of us was done above.
-  if (table.pressure === (session.pressureAnswered ?? 0) + 1) {
+  if (table.pressure === session.pressureAnswered + 1) {
     session.pressureAnswered = table.pressure;
   }
   if (yield* hasBuffers(context, sizeClass)) return true;

@@ -17,7 +17,7 @@ export function* pulse(context: Context): Protocol<void> {
   const { table, pool } = session;
   yield* table.load(context);
   const { pressure } = table;
-  const isPressed = pressure !== (session.pressureAnswered ?? pressure);
+  const isPressed = pressure !== session.pressureAnswered;
   if (isPressed) {
     pool.becomeModest();
     yield* retireAll(context);

@@ -103,7 +103,8 @@ function* takeTarget(context: Context, sizeClass: number): Protocol<Pointer | un
 /** The round trip that links the copies. */
 function* link(context: Context, made: readonly Relocation[]): Protocol<void> {
   if (made.length === 0) return;
-  const { isDurable, events } = context.session;
+  const { session, operation } = context;
+  const { isDurable, events } = session;
   const wordOf = ({ pointer }: NewVersion): bigint => (isDurable ? withPending(pointer) : pointer);
   const swaps = made.map(({ from, copy }) =>
     compareAndSwap(addressIn(from) + bufferFields.link, from, wordOf(copy)),
@@ -120,8 +121,11 @@ function* link(context: Context, made: readonly Relocation[]): Protocol<void> {
       events.relocated += 1;
     }
   } catch (error) {
-    // Whether any of them was linked is for the chains to say.
-    for (const { copy } of made) copy.doubted();
+    for (const { copy } of made) {
+      // Told to stop: the round was not posted. Otherwise the chains say what was linked.
+      if (operation.wasTold) copy.release();
+      else copy.doubted();
+    }
     throw error;
   }
 }

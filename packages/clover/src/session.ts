@@ -79,8 +79,8 @@ export class Session {
   readonly doubts: Map<Pointer, Doubt> = new Map<Pointer, Doubt>();
   /** The table generation that the service knows this client to have seen. */
   acknowledged = 0;
-  /** The pressure of the chunk table that this client has answered; undefined before the first. */
-  pressureAnswered: number | undefined;
+  /** The pressure of the chunk table that this client has answered. */
+  pressureAnswered = 0;
   /** Which operation of this client makes space. */
   readonly spaceTurns: SpaceTurns = new SpaceTurns();
   /** No commit number above it is used before the mark on memory node 0 was raised (H23). */
