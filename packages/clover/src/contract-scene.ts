@@ -130,13 +130,18 @@ export class Client {
     return !(await this.step(protocol).advance(rounds));
   }
 
-  /** The same for a put, or a delete. */
-  async dieWriting(name: string, value: string | undefined, rounds: number): Promise<boolean> {
+  /** A put, or a delete, whose rounds are played as far as one likes. */
+  stepWrite(name: string, value: string | undefined): Stepping<void> {
     const bytes = value === undefined ? undefined : Buffer.from(value);
-    return this.dieIn((context) => {
+    return this.step((context) => {
       const batch = new WriteBatch(context.operation, [new WriteRequest(bytes, undefined)]);
       return writeKey(context, toKey(name), batch);
-    }, rounds);
+    });
+  }
+
+  /** A put, or a delete, that stops for good after so many rounds. False if it ended before. */
+  async dieWriting(name: string, value: string | undefined, rounds: number): Promise<boolean> {
+    return !(await this.stepWrite(name, value).advance(rounds));
   }
 }
 

@@ -2,9 +2,10 @@
 // round, writers write to what is being moved, clients are slow to let go, buffers are damaged.
 
 import { toKey } from "@pdpm/kv";
-import { addressIn, bufferFields, chunkOf } from "@pdpm/layout";
+import { addressIn, bufferFields, chunkOf, type Pointer } from "@pdpm/layout";
 import type { ChunkSpace } from "@pdpm/metadata-server/protocol";
 import { expect, test } from "vitest";
+import type { BufferPool } from "./buffer-pool.ts";
 import { collectAll } from "./collect.ts";
 import { beat, type Client, World } from "./contract-scene.ts";
 import { replaceChunk } from "./empty-chunk.ts";
@@ -146,3 +147,40 @@ test("a chunk that cannot be emptied is restored", async () => {
   await world.setWord(address + bufferFields.self, self);
   expect(await one.get("big-1")).toBe(big(1));
 });
+
+test("an update that waits for a buffer while its key moves away finds it where it is now", async () => {
+  const { world, one, writer } = await sparse([1], true);
+  await one.run(giveEverythingBack);
+  expect(await writer.get("big-1")).toBe(big(1));
+  const chunk = await chunkOfKey(world, one, "big-1");
+  // All that the writer has is in other hands, and more is on its way.
+  const sizeClass = chunk.sizeClass;
+  const { pool } = writer.session;
+  const held = [...takeAll(pool, sizeClass)];
+  pool.refilling.add(sizeClass);
+  const putting = writer.stepWrite("big-1", big(1, 2));
+  while (putting.operation.waitingFor === undefined) await putting.advance(1);
+  Object.assign(writer.session, { running: () => [putting.operation] });
+  const replacing = one.run((context) => replaceChunk(context, chunk, 0));
+  const waiting = (async () => {
+    let isOver = false;
+    void replacing.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      await putting.advance(1);
+      await beat(writer);
+    }
+  })();
+  expect(await replacing).toBe(true);
+  await waiting;
+  pool.refilling.delete(sizeClass);
+  for (const pointer of held) pool.give(sizeClass, pointer);
+  expect(await putting.advance(1000)).toBe(true);
+  expect(await one.get("big-1")).toBe(big(1, 2));
+  expect((await one.backend.get(toKey("big-1"), {}))?.version).toBe(2);
+});
+
+function* takeAll(pool: BufferPool, sizeClass: number): Generator<Pointer> {
+  for (let one = pool.take(sizeClass); one !== undefined; one = pool.take(sizeClass)) yield one;
+}
