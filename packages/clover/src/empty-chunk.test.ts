@@ -111,6 +111,7 @@ test("a place is not cut anew before every client has let go of what was there",
   const chunk = await chunkOfKey(world, slow, "big-0");
   // A get of the slow client has begun, and goes to the old place.
   const get = slow.step((context) => readKey(context, toKey("big-0")));
+  await get.advance(0);
   let isDone = false;
   const replacing = (async () => {
     const result = await one.run((context) => replaceChunk(context, chunk, 0));
