@@ -16,7 +16,8 @@ import {
   sizeClass,
 } from "./contract-scene.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { tableRecord } from "./records.ts";
+import { endOf } from "./record.ts";
+import { queuePrefix, tableRecord } from "./records.ts";
 import { Transaction } from "./transaction.ts";
 
 const withdraw = { do: "withdraw", chunk: 1 } as const;
@@ -177,6 +178,8 @@ test("a place is cut anew when every live client has acknowledged the retirement
     chunks: [{ chunk: 2, node: 1, place: 0, sizeClass: otherClass, state: "active" }],
   });
   expect(await store.range({ start: "span/00001/", end: "span/00001/~", limit: 9 })).toEqual([]);
+  const queue = queuePrefix(sizeClass);
+  expect(await store.range({ start: queue, end: endOf(queue), limit: 9 })).toEqual([]);
   expect(await one.do(lease)).toHaveProperty("grow");
   const parts = await one.lease(60, otherClass);
   expect(parts.map(({ chunk }) => chunk)).toEqual([2, 2, 2, 2, 2]);

@@ -33,7 +33,6 @@ import type { Transaction } from "./transaction.ts";
 /** Ids of the gone that are remembered one by one; lower ones count as gone. */
 export const buriedMost = 256;
 const pageClients = 256;
-const offices: readonly Office[] = ["collector", "coordinator"];
 
 type Done<D extends Change["do"]> = Extract<Change, { do: D }>;
 
@@ -92,9 +91,6 @@ async function remove(transaction: Transaction, id: number): Promise<boolean> {
   transaction.put(clientOf(id), undefined);
   transaction.put(acknowledgedOf(id), undefined);
   for (let slot = 0; slot < callSlots; slot += 1) transaction.put(slotOf(id, slot), undefined);
-  for (const office of offices) {
-    if ((await transaction.get(officeOf(office))) === id) transaction.put(officeOf(office), 0);
-  }
   const buried = [...((await transaction.get(buriedRecord)) ?? []), id].sort((a, b) => a - b);
   transaction.put(buriedRecord, buried.slice(-buriedMost));
   return true;
@@ -155,7 +151,7 @@ export async function resign(
   return "done";
 }
 
-/** The living holder of an office, or 0. */
+/** The living holder of an office, or 0: whoever is dead or gone holds none. */
 async function holderOf(transaction: Transaction, office: Office): Promise<number> {
   const holder = (await transaction.get(officeOf(office))) ?? 0;
   if (holder === 0) return 0;

@@ -75,6 +75,18 @@ test("what becomes free in a queued span is leased with it, in its old place", a
   ]);
 });
 
+test("what becomes free in a leased span waits until the span is given back", async () => {
+  const { one, two } = await scene();
+  await one.lease(1);
+  const head = buffer(1, 0);
+  await one.do({ do: "create", key: key("k"), pointer: head, commitNumber: 1 });
+  await two.do({ do: "forget", key: key("k"), head, commitNumber: 1, freed: [head] });
+  expect(spanNames(await two.lease(60))).toEqual([1, 2, 3, 4]);
+  expect(await two.do({ do: "lease", sizeClass, buffers: 1 })).toHaveProperty("grow");
+  await giveBack(one, 0);
+  expect(await two.lease(60)).toEqual([{ chunk: 1, span: 0, bitmap: bits(0) }]);
+});
+
 test("two clients that lease at once get different spans", async () => {
   const { one, two, before } = await scene();
   let other: readonly SpanPart[] = [];
