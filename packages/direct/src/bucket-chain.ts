@@ -81,6 +81,14 @@ export class BucketChain {
     this.images.push(image);
   }
 
+  /** It was read again, under the same lock. */
+  become(other: BucketChain): void {
+    assert(other.home === this.home, "a chain stays that of its home bucket");
+    this.addresses.splice(0, this.addresses.length, ...other.addresses);
+    this.images.splice(0, this.images.length, ...other.images);
+    this.damaged = other.damaged;
+  }
+
   /** Every entry in use. */
   *entries(): Iterable<PlacedEntry> {
     for (const [i, image] of this.images.entries()) {

@@ -39,10 +39,7 @@ const headerBytes = 4096;
 
 /** A store in memory, and who is dead. */
 export class World {
-  readonly memory: ArrayMemory = new ArrayMemory(
-    headerBytes + 24 * chunkBytes,
-    headerBytes + chunkBytes,
-  );
+  readonly memory: ArrayMemory;
   readonly dead: Set<number> = new Set<number>();
   /** What was acknowledged last, by key: undefined for a delete. */
   readonly expected: Map<Key, string | undefined> = new Map<Key, string | undefined>();
@@ -50,6 +47,12 @@ export class World {
   readonly pending: Map<Key, string | undefined> = new Map<Key, string | undefined>();
   readonly routers: Map<number, Router> = new Map<number, Router>();
   #ids = 0;
+
+  constructor(
+    memory: ArrayMemory = new ArrayMemory(headerBytes + 24 * chunkBytes, headerBytes + chunkBytes),
+  ) {
+    this.memory = memory;
+  }
 
   /** `chunksMost`: what the store may have, the root chunk included. */
   client(chunksMost = 23): DirectBackend {

@@ -15,6 +15,7 @@ import {
 import { flush, type Post, type Protocol, read, round } from "@pdpm/verbs";
 import { type BucketChain, homeOf, type PlacedEntry, readChain } from "./bucket-chain.ts";
 import { lockBucket } from "./bucket-lock.ts";
+import { repairBucket } from "./bucket-repair.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corrupt, corruptSlot } from "./damage.ts";
 import { release } from "./holds.ts";
@@ -39,8 +40,8 @@ export interface Placed {
 /** What the candidates of a key turned out to be. */
 type Match =
   | { readonly kind: "found"; readonly placed: Placed }
-  | { readonly kind: "missing" | "deleted" | "moving" | "changed" }
-  | { readonly kind: "unclear"; readonly view: SlotView };
+  | { readonly kind: "missing" | "deleted" | "changed" }
+  | { readonly kind: "unclear" | "moving"; readonly view: SlotView };
 
 /**
  * Tells damage from work in progress: bytes that stay as they are while nobody holds their slot.
@@ -79,6 +80,9 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
     if (match.kind === "unclear") {
       if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
       byWhom = yield* helpSlotHolder(context, match.view, key);
+    } else if (match.kind === "moving") {
+      // Not the bucket's: a power failure may have opened its lock, which is never flushed.
+      byWhom = yield* helpSlotHolder(context, match.view, key);
     } else {
       byWhom = yield* helpBucketHolder(context, chain);
     }
@@ -86,7 +90,7 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
   }
 }
 
-/** Under the bucket's lock: the key's slot and entry, or undefined. */
+/** Under the bucket's lock: the key's slot and entry, or undefined. `chain` may be read again. */
 export function* findLocked(
   context: Context,
   key: Key,
@@ -102,8 +106,16 @@ export function* findLocked(
       if (chain.damaged) throw corrupt(`the bucket of ${keyText(key)} is damaged`);
       return undefined;
     }
-    if (match.kind !== "unclear") {
+    if (match.kind === "changed") {
       throw corrupt(`the bucket of ${keyText(key)} names a slot that is not there`);
+    }
+    if (match.kind !== "unclear") {
+      // Whoever deleted or moved it held this lock and lost it: to a power failure, as locks are
+      // not flushed. What it left is finished, as when the lock is taken over from the dead.
+      yield* repairBucket(context, chain);
+      chain.become(yield* readChain(context, chain.home));
+      yield* patience.wait(`${keyText(key)} is being recovered`);
+      continue;
     }
     if (looks.showDamage(match.view)) throw corruptSlot(key, match.view.slot);
     const byWhom = yield* helpSlotHolder(context, match.view, key, chain);
@@ -153,7 +165,7 @@ function classify(key: Key, entry: PlacedEntry, view: SlotView): Match | undefin
   }
   if (!view.isOf(key, committedOffset, copy)) return undefined;
   if (word.state === CellState.dead) return { kind: "deleted" };
-  if (word.state === CellState.moved) return { kind: "moving" };
+  if (word.state === CellState.moved) return { kind: "moving", view };
   const { cell: slot, sizeClass } = entry;
   const cursor = { slot, incarnation: word.incarnation, sizeClass, readBytes: readBytesFor(copy) };
   return { kind: "found", placed: { cursor, entry } };
