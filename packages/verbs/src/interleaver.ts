@@ -5,6 +5,7 @@
 //   task    posts a round, is resumed with the replies; told of a deadline at a round boundary
 //   flight  the verbs of one round at one node (in-flight.ts), nodes and rounds in any order
 //   errand  a pause that ends at some later step, or a call that a handler answers at one
+//   chore   a turn of somebody who is no client (interleaver-chore.ts)
 //
 // A client that is killed is never resumed. What it had posted and is not yet applied goes on at
 // any later step, or never, until the client is fenced: then the rest is dropped at every node at
@@ -13,17 +14,20 @@
 //
 // Not for power failures: every write is durable at once, and a flush only takes its turn.
 
-import { AssertionError, assert, isPdpmError, PdpmError, Prng } from "@pdpm/base";
-import { addressText } from "@pdpm/layout/address";
+import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
 import { applyPosts, asFailure } from "./apply.ts";
 import { Flight } from "./in-flight.ts";
+import { Chore, LaterReply } from "./interleaver-chore.ts";
+import { Schedule } from "./interleaver-schedule.ts";
 import { type Ended, type SimulatedClient, Task } from "./interleaver-task.ts";
 import { Trace, type TraceOptions } from "./interleaver-trace.ts";
+import { type Errand, fenced, lost, Trip, unplaced } from "./interleaver-trip.ts";
 import type { Memory } from "./memory.ts";
 import type { Operation } from "./operation.ts";
 import type { Protocol } from "./protocol.ts";
 import { type Post, type Round, Verb } from "./round.ts";
 
+export { type Chore, LaterReply } from "./interleaver-chore.ts";
 export { type Ended, SimulatedClient, Task } from "./interleaver-task.ts";
 export type { TraceOptions } from "./interleaver-trace.ts";
 
@@ -38,7 +42,7 @@ export interface InterleaverOptions {
   readonly seed: number | string;
   /** By node number. Flushes must be ready at once. */
   readonly memories: readonly Memory[];
-  /** Answers calls, at once; may throw PdpmError, and may kill, fence and spawn. */
+  /** Answers calls, at once or with a LaterReply; may throw PdpmError, kill, fence and spawn. */
   readonly answer: (client: SimulatedClient, server: string, request: unknown) => unknown;
   /** Micro-steps of one `run` after which nobody is believed to get on. @defaultValue 1,000,000 */
   readonly stepsMost?: number;
@@ -50,13 +54,7 @@ export interface InterleaverOptions {
   readonly trace?: TraceOptions;
 }
 
-/** A part of a task's round that is under way. */
-interface Trip {
-  readonly task: Task;
-  readonly flight: Flight | undefined;
-  readonly errand: { readonly post: Post; readonly place: number } | undefined;
-  wakeAt: number;
-}
+type Turn = Task | Trip | Chore;
 
 interface Disturbance {
   readonly chance: number;
@@ -68,24 +66,25 @@ interface Disturbance {
 export class Interleaver {
   /** Every choice of this run comes from here. */
   readonly prng: Prng;
-  /** The clock of the run, in micro-steps; it jumps ahead when everybody sleeps. */
-  steps = 0;
   readonly trace: Trace | undefined;
   readonly #options: InterleaverOptions;
   readonly #stepsMost: number;
-  readonly #stallChance: number;
-  readonly #stallStepsMost: number;
-  readonly #ready: (Task | Trip)[] = [];
+  readonly #schedule: Schedule<Turn>;
   readonly #disturbances: Disturbance[] = [];
-  #living = 0;
+  readonly #living = new Set<Task>();
 
   constructor(options: InterleaverOptions) {
     this.#options = options;
     this.prng = new Prng(options.seed);
     this.#stepsMost = options.stepsMost ?? 1_000_000;
-    this.#stallChance = options.stallChance ?? 0.02;
-    this.#stallStepsMost = options.stallStepsMost ?? 1000;
+    const { stallChance = 0.02, stallStepsMost = 1000 } = options;
+    this.#schedule = new Schedule<Turn>(this.prng, stallChance, stallStepsMost);
     if (options.trace !== undefined) this.trace = new Trace(options.trace);
+  }
+
+  /** The clock of the run, in micro-steps; it jumps ahead when everybody sleeps. */
+  get steps(): number {
+    return this.#schedule.steps;
   }
 
   /**
@@ -101,8 +100,8 @@ export class Interleaver {
     assert(!client.isKilled, `client ${client.id} is dead and starts nothing`);
     const task = new Task(client, operation, name, protocol, end as (e: Ended<unknown>) => void);
     client.tasks.add(task);
-    this.#living += 1;
-    this.#enqueue(task);
+    this.#living.add(task);
+    this.#schedule.add(task);
     return task;
   }
 
@@ -118,19 +117,54 @@ export class Interleaver {
     this.#disturbances.length = 0;
   }
 
+  /** Has `act` called at some step, `steps` from now at the earliest. */
+  enlist(act: Chore["act"], steps = 0): Chore {
+    const chore = new Chore(act);
+    this.#schedule.add(chore);
+    chore.wakeAt = Math.max(chore.wakeAt, this.steps + steps);
+    return chore;
+  }
+
+  /** Takes a chore back. */
+  dismiss(chore: Chore): void {
+    this.#schedule.remove((one) => one === chore);
+  }
+
   /**
    * Runs until every task of a living client has ended. @throws AssertionError at the step bound.
    */
   run(): void {
-    for (let steps = 0; this.#living > 0; steps += 1) {
-      if (steps >= this.#stepsMost) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
-      this.steps += 1;
-      this.#step();
-      for (const disturbance of this.#disturbances) {
-        if (this.steps < disturbance.nextAt) continue;
-        this.#plan(disturbance);
-        disturbance.act();
-      }
+    for (let steps = 0; this.#living.size > 0; steps += 1) {
+      assert(this.#turn(steps) === undefined, "a chore takes time: use runWaiting");
+      this.#disturb();
+    }
+  }
+
+  /** The same with chores that take time. Ends when chores have ended, too, if `all`. */
+  async runWaiting(all = false): Promise<void> {
+    for (let steps = 0; this.#living.size > 0 || (all && this.#hasChores()); steps += 1) {
+      const waiting = this.#turn(steps);
+      // Most turns take no time, and awaiting nothing costs as much as a turn.
+      if (waiting !== undefined) await waiting;
+      this.#disturb();
+    }
+  }
+
+  #hasChores(): boolean {
+    return this.#schedule.waiters.some((one) => one instanceof Chore);
+  }
+
+  #turn(steps: number): void | Promise<void> {
+    if (steps >= this.#stepsMost) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
+    this.#schedule.steps += 1;
+    return this.#step();
+  }
+
+  #disturb(): void {
+    for (const disturbance of this.#disturbances) {
+      if (this.steps < disturbance.nextAt) continue;
+      this.#plan(disturbance);
+      disturbance.act();
     }
   }
 
@@ -139,7 +173,7 @@ export class Interleaver {
     let step = protocol.next();
     for (let rounds = 0; !step.done; rounds += 1) {
       assert(rounds < this.#stepsMost, "a protocol that runs alone does not end");
-      this.steps += 1;
+      this.#schedule.steps += 1;
       const round = step.value;
       operation.posting(round);
       if (operation.counters.count(round)) operation.roundTrips += 1;
@@ -155,15 +189,16 @@ export class Interleaver {
     if (client.isKilled) return;
     client.isKilled = true;
     this.trace?.note(this.steps, `client ${client.id} dies`);
-    this.#living -= client.tasks.size;
-    this.#remove((one) => one instanceof Task && one.client === client);
+    for (const task of client.tasks) this.#living.delete(task);
+    this.#schedule.remove((one) => one instanceof Task && one.client === client);
     // Each node keeps what it got at once, nothing at all, or anything in between until the fence.
     for (const trip of this.#tripsOf(client)) {
       const fate = this.prng.below(4);
       if (fate === 0) trip.flight?.finish();
       else if (fate === 1) trip.flight?.drop(lost, () => false);
-      else trip.wakeAt = this.#later(1);
-      if (trip.errand !== undefined || trip.flight?.isOver) this.#remove((one) => one === trip);
+      else trip.wakeAt = this.#schedule.later(1);
+      if (trip.errand !== undefined || trip.flight?.isOver)
+        this.#schedule.remove((one) => one === trip);
     }
   }
 
@@ -188,7 +223,7 @@ export class Interleaver {
       (wasStarted) => (wasFenced && !wasStarted && this.prng.chance(0.5) ? fenced() : lost()),
       () => this.prng.chance(0.5),
     );
-    this.#remove((one) => one === trip);
+    this.#schedule.remove((one) => one === trip);
     if (!task.client.isKilled) this.#arrived(task);
   }
 
@@ -198,70 +233,42 @@ export class Interleaver {
     disturbance.nextAt = this.steps + 1 + Math.floor(wait);
   }
 
-  #later(chance: number): number {
-    if (!this.prng.chance(chance)) return 0;
-    return this.steps + Math.ceil(this.#stallStepsMost ** this.prng.float());
-  }
-
-  #enqueue(one: Task | Trip): void {
-    one.wakeAt = this.#later(this.#stallChance);
-    this.#ready.push(one);
-  }
-
-  #remove(isOut: (one: Task | Trip) => boolean): void {
-    for (let i = this.#ready.length - 1; i >= 0; i -= 1) {
-      if (isOut(this.#ready[i] as Task | Trip)) this.#ready.splice(i, 1);
-    }
-  }
-
   #tripsOf(client: SimulatedClient): Trip[] {
-    const isTrip = (one: Task | Trip): one is Trip => !(one instanceof Task);
-    return this.#ready.filter(isTrip).filter(({ task }) => task.client === client);
+    const isTrip = (one: Turn): one is Trip => one instanceof Trip;
+    return this.#schedule.waiters.filter(isTrip).filter(({ task }) => task.client === client);
   }
 
-  #step(): void {
-    const index = this.#pick();
-    const one = this.#ready[index] as Task | Trip;
+  #step(): void | Promise<void> {
+    const index = this.#schedule.pick();
+    const one = this.#schedule.waiters[index] as Turn;
     if (one instanceof Task) {
-      this.#takeOut(index);
+      this.#schedule.takeOut(index);
       this.#resume(one);
+    } else if (one instanceof Chore) {
+      this.#schedule.takeOut(index);
+      return one.act();
     } else if (one.flight !== undefined) {
       one.flight.step(this.prng);
       if (!one.flight.isOver) return;
-      this.#takeOut(index);
+      this.#schedule.takeOut(index);
       if (!one.task.client.isKilled) this.#arrived(one.task);
     } else {
-      this.#takeOut(index);
-      this.#run(one.task, one.errand as { post: Post; place: number });
+      this.#schedule.takeOut(index);
+      this.#run(one.task, one.errand as Errand);
     }
   }
 
-  /** Anyone who is awake; if all sleep, whoever wakes first. */
-  #pick(): number {
-    const ready = this.#ready;
-    for (let tries = 0; tries < 4; tries += 1) {
-      const index = this.prng.below(ready.length);
-      if ((ready[index] as Task | Trip).wakeAt <= this.steps) return index;
-    }
-    let first = 0;
-    for (let i = 1; i < ready.length; i += 1) {
-      if ((ready[i] as Task | Trip).wakeAt < (ready[first] as Task | Trip).wakeAt) first = i;
-    }
-    // Time passes until then: nobody's pause is cut short because all the others wait, too.
-    this.steps = Math.max(this.steps, (ready[first] as Task | Trip).wakeAt);
-    return first;
-  }
-
-  #takeOut(index: number): void {
-    const last = this.#ready.pop() as Task | Trip;
-    if (index < this.#ready.length) this.#ready[index] = last;
-  }
-
-  #run(task: Task, errand: { readonly post: Post; readonly place: number }): void {
+  #run(task: Task, errand: Errand): void {
     const { post, place } = errand;
-    if (post.verb === Verb.call) task.replies[place] = this.#answer(task.client, post);
-    // The handler may have killed the caller.
-    if (!task.client.isKilled) this.#arrived(task);
+    const take = (reply: unknown): void => {
+      // The handler may have killed the caller.
+      if (task.client.isKilled) return;
+      task.replies[place] = reply;
+      this.#arrived(task);
+    };
+    const reply = post.verb === Verb.call ? this.#answer(task.client, post) : undefined;
+    if (reply instanceof LaterReply) reply.awaitedBy(take);
+    else take(reply);
   }
 
   #answer(client: SimulatedClient, post: Post): unknown {
@@ -275,7 +282,7 @@ export class Interleaver {
 
   #arrived(task: Task): void {
     task.waitsFor -= 1;
-    if (task.waitsFor === 0) this.#enqueue(task);
+    if (task.waitsFor === 0) this.#schedule.add(task);
   }
 
   /** One turn of the runner: replies in, told or not, next round out. */
@@ -305,7 +312,7 @@ export class Interleaver {
   #end(task: Task, ended: Ended<unknown>): void {
     this.trace?.ended(this.steps, task, ended);
     task.client.tasks.delete(task);
-    this.#living -= 1;
+    this.#living.delete(task);
     task.end(ended);
   }
 
@@ -334,13 +341,13 @@ export class Interleaver {
       const memory = this.#options.memories[node] as Memory;
       this.#send(task, new Flight(node, memory, posts, indexes, task.replies), undefined);
     }
-    if (task.waitsFor === 0) this.#enqueue(task);
+    if (task.waitsFor === 0) this.#schedule.add(task);
   }
 
-  #send(task: Task, flight: Flight | undefined, errand: Trip["errand"]): void {
+  #send(task: Task, flight: Flight | undefined, errand: Errand | undefined): void {
     task.waitsFor += 1;
-    const trip: Trip = { task, flight, errand, wakeAt: 0 };
-    this.#enqueue(trip);
+    const trip = new Trip(task, flight, errand);
+    this.#schedule.add(trip);
     // A pause lasts, and longer after many tries: otherwise those who wait would use up the steps
     // of those they wait for, and their tries before these are done.
     if (errand?.post.verb === Verb.pause) {
@@ -351,7 +358,11 @@ export class Interleaver {
 
   #applyAlone(client: SimulatedClient, post: Post): unknown {
     if (post.verb === Verb.pause) return undefined;
-    if (post.verb === Verb.call) return this.#answer(client, post);
+    if (post.verb === Verb.call) {
+      const reply = this.#answer(client, post);
+      assert(!(reply instanceof LaterReply), "nobody else is there to give a later reply");
+      return reply;
+    }
     post.node = client.chunks.place(post);
     if (post.node < 0) return unplaced(post);
     const replies = applyPosts(this.#options.memories[post.node] as Memory, [post]);
@@ -359,23 +370,10 @@ export class Interleaver {
   }
 
   #whoWaits(): string {
-    const tasks = new Set(this.#ready.map((one) => (one instanceof Task ? one : one.task)));
-    const waits = [...tasks].map(
+    const waits = [...this.#living].map(
       ({ client, name, operation }) =>
         `client ${client.id} ${name} (${operation.waitingFor ?? "on its way"})`,
     );
     return waits.join(", ");
   }
-}
-
-function lost(): PdpmError {
-  return new PdpmError("PDPM_UNAVAILABLE", "the connection broke", { outcome: "unknown" });
-}
-
-function fenced(): PdpmError {
-  return new PdpmError("PDPM_FENCED", "this client was given up by the others");
-}
-
-function unplaced(post: Post): PdpmError {
-  return new PdpmError("PDPM_UNAVAILABLE", `no memory node carries ${addressText(post.address)}`);
 }
