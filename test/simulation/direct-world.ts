@@ -6,6 +6,7 @@ import { assert, PdpmError, Prng } from "@pdpm/base";
 import {
   type AuditReport,
   auditStore,
+  bucketsPerPage,
   freeLease,
   type Judgement,
   membersServer,
@@ -22,11 +23,11 @@ import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { Context } from "../../packages/direct/src/session.ts";
 import { Ageing } from "./direct-ageing.ts";
 import { Client } from "./direct-client.ts";
-import { History, identityOf, valueBytesOf } from "./direct-history.ts";
 import { Identity, join, reap } from "./direct-identity.ts";
-import { chunkBytes } from "./direct-keys.ts";
+import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
+import { History, identityOf, valueBytesOf } from "./history.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
 function nodeBytesOf(plan: Plan): number {
@@ -102,7 +103,11 @@ export class World {
 
   /** One page of keys() ended: the 16 home buckets from number `first` on. */
   scanned(first: number, keys: readonly Key[], start: number): void {
-    this.history.scanned(first, keys, start, this.interleaver.steps);
+    const covers = (key: Key): boolean => {
+      const { home } = homeAndFingerprint(key);
+      return home >= first && home < first + bucketsPerPage;
+    };
+    this.history.scanned(covers, keys, start, this.interleaver.steps);
   }
 
   /** Keys that stay: written before anybody else is there. */

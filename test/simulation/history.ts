@@ -7,9 +7,7 @@ import {
   type OperationKind,
   type OperationOutcome,
 } from "@pdpm/checker";
-import { bucketsPerPage } from "@pdpm/direct";
 import type { Key } from "@pdpm/kv";
-import { homeAndFingerprint } from "./direct-keys.ts";
 
 /** An operation that has begun; unknown until it has ended. */
 export interface Entry {
@@ -26,8 +24,8 @@ export interface Entry {
 
 /** One page of an iteration over keys. */
 interface Scan {
-  /** Number of its first home bucket. */
-  readonly first: number;
+  /** Whether a key belongs there. */
+  readonly covers: (key: Key) => boolean;
   readonly keys: readonly Key[];
   readonly start: number;
   readonly end: number;
@@ -79,8 +77,9 @@ export class History {
     return entry;
   }
 
-  scanned(first: number, keys: readonly Key[], start: number, end: number): void {
-    this.#scans.push({ first, keys, start, end });
+  /** A page of keys() ended, which has those keys that it `covers`. */
+  scanned(covers: Scan["covers"], keys: readonly Key[], start: number, end: number): void {
+    this.#scans.push({ covers, keys, start, end });
   }
 
   /** What is wrong with it, or null. */
@@ -100,8 +99,7 @@ export class History {
   #scanProblem(scan: Scan): string | null {
     if (new Set(scan.keys).size !== scan.keys.length) return `named a key twice: ${scan.keys}`;
     for (const key of new Set(this.entries.map((entry) => entry.key))) {
-      const { home } = homeAndFingerprint(key);
-      if (home < scan.first || home >= scan.first + bucketsPerPage) continue;
+      if (!scan.covers(key)) continue;
       const isNamed = scan.keys.includes(key);
       if (isNamed && !this.#mayBePresent(key, scan)) return `named ${key}, which was never there`;
       if (!isNamed && this.#isPresentThroughout(key, scan)) return `missed ${key}`;

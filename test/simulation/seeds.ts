@@ -1,10 +1,10 @@
-// Runs seeds of the simulated Direct store. A failing seed prints itself and its rounds, and
-// replays alone: PDPM_SEED=17 npx vitest run --project simulation. PDPM_SEEDS sets how many are
-// run.
+// Runs seeds of a simulated store. A failing seed prints itself and its rounds, and replays alone:
+// PDPM_SEED=17 npx vitest run --project simulation FILE. PDPM_SEEDS sets how many are run.
 
-import { World } from "./direct-world.ts";
+import type { Interleaver } from "@pdpm/verbs/interleaver";
+import { expect } from "vitest";
 
-/** Seeds that `npm test` runs, over all shares. */
+/** Seeds that `npm test` runs of a design, over all shares. */
 const seedsOfTests = 2000;
 /** Rounds of a failing seed that are printed: the last ones. */
 const linesShown = 120;
@@ -13,6 +13,17 @@ const replayed = process.env["PDPM_SEED"];
 const first = Number(replayed ?? 1);
 const count = Number(process.env["PDPM_SEEDS"] ?? (replayed === undefined ? seedsOfTests : 1));
 
+/** One seed's store and clients. */
+export interface SeededWorld {
+  readonly interleaver: Interleaver;
+  readonly prng: { u32(): number };
+  /** Runs the seed to its end. @throws what is wrong. */
+  run(): void | Promise<void>;
+}
+
+/** The world of a seed; `isTraced` keeps its rounds. */
+export type MakeWorld<W extends SeededWorld = SeededWorld> = (seed: number, isTraced: boolean) => W;
+
 /** The seeds of one share of `of`: test files run side by side. */
 export function seedsOfShare(share: number, of: number): { first: number; count: number } {
   const size = Math.ceil(count / of);
@@ -20,28 +31,53 @@ export function seedsOfShare(share: number, of: number): { first: number; count:
   return { first: first + from, count: Math.min(size, count - from) };
 }
 
+/** Runs one share of a design's seeds. @throws of the first one that is not sound */
+export async function runShare(
+  make: MakeWorld,
+  share: { first: number; count: number },
+): Promise<void> {
+  let steps = 0;
+  for (let i = 0; i < share.count; i += 1) {
+    steps += (await runSeed(make, share.first + i)).interleaver.steps;
+  }
+  expect(steps, "something happens in every seed").toBeGreaterThanOrEqual(share.count * 10);
+}
+
 /** Runs one seed; what it finds wrong is thrown with the seed and its rounds. */
-export function runSeed(seed: number): World {
-  const world = new World(seed);
+export async function runSeed<W extends SeededWorld>(make: MakeWorld<W>, seed: number): Promise<W> {
+  const world = make(seed, false);
   try {
-    world.run();
+    await world.run();
     return world;
   } catch (error) {
-    throw new Error(`seed ${seed}: ${String(error)}\n${roundsOf(seed)}\n${replayText(seed)}`, {
+    const rounds = await roundsOf(make, seed);
+    throw new Error(`seed ${seed}: ${String(error)}\n${rounds}\n${replayText(seed)}`, {
       cause: error,
     });
   }
 }
 
+/** Runs a seed twice, and compares everything that can be compared. */
+export async function expectSameTwice(make: MakeWorld, seed: number): Promise<void> {
+  const [one, two] = [make(seed, true), make(seed, true)];
+  await one.run();
+  await two.run();
+  expect(one.interleaver.trace?.lines.length).toBeGreaterThan(0);
+  expect(two.interleaver.trace?.lines).toEqual(one.interleaver.trace?.lines);
+  expect(two.interleaver.steps).toBe(one.interleaver.steps);
+  expect(two.prng.u32()).toBe(one.prng.u32());
+}
+
 function replayText(seed: number): string {
-  return `Replay: PDPM_SEED=${seed} npx vitest run --project simulation`;
+  const file = expect.getState().testPath?.replace(/^.*\/test\//, "test/") ?? "";
+  return `Replay: PDPM_SEED=${seed} npx vitest run --project simulation ${file}`;
 }
 
 /** The seed's rounds as text, from a second run of it. */
-export function roundsOf(seed: number): string {
-  const world = new World(seed, true);
+async function roundsOf(make: MakeWorld, seed: number): Promise<string> {
+  const world = make(seed, true);
   try {
-    world.run();
+    await world.run();
   } catch {
     // It fails as it did before; its rounds are what is wanted.
   }
