@@ -1,5 +1,5 @@
-// One client of a simulated store as its callers see it: production sessions and protocols, and what
-// stands above them in production (runner, limits, coming back after a fence) without a single
+// One client of a simulated store as its callers see it: production sessions and protocols, and
+// what stands above them in production (runner, limits, coming back after a fence) without a single
 // promise. What a design adds to it, its housekeeping, stands in the design's own client.
 
 import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";

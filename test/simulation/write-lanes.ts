@@ -1,5 +1,5 @@
-// The write queue of a simulated client, without promises: as packages/kv/src/write-queue.ts, writes
-// of one key wait behind each other, and puts that wait together go together.
+// The write queue of a simulated client, without promises: as packages/kv/src/write-queue.ts,
+// writes of one key wait behind each other, and puts that wait together go together.
 
 import type { PdpmError } from "@pdpm/base";
 import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";

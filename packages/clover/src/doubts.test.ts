@@ -1,5 +1,5 @@
-// A reply that is lost: the buffer is in doubt until its chain says what became of it (H14), and until
-// nothing that was lost can take effect any more.
+// A reply that is lost: the buffer is in doubt until its chain says what became of it (H14), and
+// until nothing that was lost can take effect any more.
 
 import { PdpmError } from "@pdpm/base";
 import { toKey } from "@pdpm/kv";

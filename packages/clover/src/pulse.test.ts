@@ -1,4 +1,5 @@
-// What a client does on time: it answers pressure, gives back what was withdrawn, and says so only then.
+// What a client does on time: it answers pressure, gives back what was withdrawn, and says so only
+// then.
 
 import { addressIn, chunkOf } from "@pdpm/layout";
 import { expect, test } from "vitest";

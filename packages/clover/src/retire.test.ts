@@ -1,4 +1,5 @@
-// What this client replaced or deleted is reported, freed, and leaves exactly one head mark per key.
+// What this client replaced or deleted is reported, freed, and leaves exactly one head mark per
+// key.
 
 import { PdpmError } from "@pdpm/base";
 import { toKey } from "@pdpm/kv";

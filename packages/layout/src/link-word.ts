@@ -5,7 +5,8 @@
 //
 // - A pointer is a link word without marks. The word 0 is no pointer: chunk 0 holds no buffers.
 // - "No next" is the buffer's own pointer: a link to itself (H3). So an expected word that is stale
-//   never matches, whatever the buffer has become since.
+//   never matches, whatever the buffer has become since. Nor is a link to the buffer's own place in
+//   another life one that could be followed: the buffer was recycled, and nothing is behind it.
 // - *Pending*: not known to be durable yet (H7). Who meets it flushes before answering.
 // - *Sealed*: the entry was deleted here (H4). The word keeps the buffer's offset and GC version,
 //   with chunk 0. So it differs from every link in two bytes at least: no damage of a single byte
@@ -23,6 +24,8 @@ export const gcVersionMost: number = 2 ** 22 - 1;
 
 const pendingMark = 1n << 62n;
 const sealedMark = 1n << 63n;
+/** Chunk and offset of a pointer. */
+const placeBits = 0xffffffffffn;
 const chunkBits = 0xfffffn << 20n;
 
 /** The pointer to the buffer at `address` in its life `gcVersion`. */
@@ -69,7 +72,10 @@ export function sealOf(pointer: Pointer): bigint {
   return (pointer & ~chunkBits) | sealedMark;
 }
 
-/** What a link word says to a reader of the buffer `pointer`. */
+/**
+ * What a link word says to a reader of the buffer `pointer`. "damaged": nothing that this life of
+ * the buffer can have; after damage, or when the buffer was recycled.
+ */
 export type Link = "end" | "sealed" | "damaged" | Pointer;
 
 /** Reads a link word found in the buffer `pointer`; its pending mark is not looked at. */
@@ -77,7 +83,9 @@ export function linkIn(pointer: Pointer, word: bigint): Link {
   const bare = withoutPending(word);
   if (bare === pointer) return "end";
   if ((bare & sealedMark) !== 0n) return bare === sealOf(pointer) ? "sealed" : "damaged";
-  return isPointer(bare) ? bare : "damaged";
+  if (!isPointer(bare)) return "damaged";
+  // Another life of this very buffer, which nobody can have linked behind the one that it had.
+  return ((bare ^ pointer) & placeBits) === 0n ? "damaged" : bare;
 }
 
 /** Whether a word can be a pointer: a chunk but the root chunk, a life, no marks. */

@@ -1,5 +1,5 @@
-// What takes part in an interleaved run beside the clients: a service that they call, the wire to it,
-// its clock. Each turn of theirs is a micro-step of its own.
+// What takes part in an interleaved run beside the clients: a service that they call, the wire to
+// it, its clock. Each turn of theirs is a micro-step of its own.
 
 import { assert } from "@pdpm/base";
 

@@ -1,5 +1,5 @@
-// Whose turn it is in an interleaved run: anyone's who is awake, as the seed chooses. Time is counted
-// in micro-steps; when everybody sleeps it jumps to where the first one wakes.
+// Whose turn it is in an interleaved run: anyone's who is awake, as the seed chooses. Time is
+// counted in micro-steps; when everybody sleeps it jumps to where the first one wakes.
 
 import type { Prng } from "@pdpm/base";
 

@@ -1,5 +1,5 @@
-// What of a task's round is under way in an interleaved run, and what its posts are told when it never
-// arrives.
+// What of a task's round is under way in an interleaved run, and what its posts are told when it
+// never arrives.
 
 import { PdpmError } from "@pdpm/base";
 import { addressText } from "@pdpm/layout/address";
