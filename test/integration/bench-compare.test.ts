@@ -6,7 +6,7 @@ import { Scene } from "../support/processes.ts";
 import { childrenOf, eventually, isAlive, pdpm, Running, temporaryFolders } from "./cli-runs.ts";
 
 const scene = new Scene();
-const small = ["compare", "--records", "500", "--seconds", "0.3", "--warmup", "0.1"];
+const small = ["compare", "--records", "300", "--seconds", "0.15", "--warmup", "0.05"];
 
 test("18 rows: verified, and over ws every verb that was posted was applied", async () => {
   const { code, stdout, stderr } = await pdpm(scene, [...small, "--json"]);
@@ -24,7 +24,7 @@ test("18 rows: verified, and over ws every verb that was posted was applied", as
     ),
   );
   for (const row of rows) {
-    expect(row).toMatchObject({ errors: 0, verified: true, records: 500, mismatches: 0 });
+    expect(row).toMatchObject({ errors: 0, verified: true, records: 300, mismatches: 0 });
     expect(row.operations).toBeGreaterThan(0);
     expect(row.latency.read.p99Nanoseconds).toBeGreaterThan(0);
     if (row.transport === "ws") expect(row.verbs.applied).toBe(row.verbs.posted);

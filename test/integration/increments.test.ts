@@ -8,7 +8,8 @@ import { startStore } from "../support/memory-nodes.ts";
 import { Scene } from "../support/processes.ts";
 
 const scene = new Scene();
-const times = 10_000;
+/** Of all four together; Clover's hot keys cost a walk for every lost race. */
+const times = { direct: 10_000, clover: 4_000 } as const;
 /** What shows that processes met on a key. */
 const meetings = { direct: "lockWaits", clover: "casLosses" } as const;
 
@@ -19,7 +20,9 @@ for (const design of ["direct", "clover"] as const) {
     const directory = await scene.directory("memory");
     const reach = { directory, options: { design } };
     const reaches = [reach, reach, reach, reach];
-    expect(await expectExactSums(scene, reaches, times, 100_000, meeting)).toBeGreaterThan(0);
+    expect(await expectExactSums(scene, reaches, times[design], 100_000, meeting)).toBeGreaterThan(
+      0,
+    );
   });
 
   for (const transports of [
@@ -29,7 +32,9 @@ for (const design of ["direct", "clover"] as const) {
     test(`${design}: increments of clients over ${transports.join(", ")} are exact`, async () => {
       const url = await startStore(scene, design, 2);
       const reaches = transports.map((transport) => ({ url, options: { transport } }));
-      expect(await expectExactSums(scene, reaches, times, 100_000, meeting)).toBeGreaterThan(0);
+      expect(
+        await expectExactSums(scene, reaches, times[design], 100_000, meeting),
+      ).toBeGreaterThan(0);
     });
   }
 }
