@@ -34,7 +34,7 @@ export class ArrayMemory implements Memory {
     return BigInt.asUintN(64, found);
   }
 
-  flush(): undefined {
+  flush(_offset: number, _bytes: number): undefined {
     return undefined;
   }
 
