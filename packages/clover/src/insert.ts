@@ -2,8 +2,7 @@
 //
 //   1. WRITE the version to a buffer in hand, FLUSH it.
 //   2. `create` at the metadata service: the commit point. It wants the buffer leased to us, the
-//   key
-//      absent, and a commit number above every one of the key's earlier lives.
+//      key absent, and every commit number of the batch above those of the key's earlier lives.
 //   3. Mark the version as head, FLUSH (H23); then acknowledge.
 //   Somebody else was faster: the same buffer is appended to his chain.
 // Source: paper section 4.2; design H9, H15, H22, H23.
@@ -30,14 +29,20 @@ export function* insertKey(
   let above = floor;
   try {
     for (;;) {
-      const { value, commitNumber } = batch.decide(false, above);
+      const decision = batch.decide(false, above);
+      const { value, commitNumber } = decision;
       if (value === undefined) return "done";
+      // With other numbers another one of the batch's conditions may hold.
+      if (version !== undefined && !version.carries(decision)) {
+        version.release();
+        version = undefined;
+      }
       if (version === undefined) {
         version = yield* writeVersion(context, key, value, commitNumber);
       } else {
         yield* version.renumber(commitNumber);
       }
-      const reply = yield* create(context, key, version);
+      const reply = yield* create(context, key, version, above + 1);
       if (reply === "created") {
         yield* created(context, key, version);
         return "done";
@@ -51,14 +56,19 @@ export function* insertKey(
   }
 }
 
-function* create(context: Context, key: Key, version: NewVersion): Protocol<ReplyOf["create"]> {
-  const { pointer, commitNumber } = version;
+function* create(
+  context: Context,
+  key: Key,
+  version: NewVersion,
+  leastNumber: number,
+): Protocol<ReplyOf["create"]> {
+  const { pointer } = version;
   try {
     const reply = yield* changeCommitting(context, {
       do: "create",
       key: keyBytes(key),
       pointer,
-      commitNumber,
+      commitNumber: leastNumber,
     });
     if (reply !== "created") context.operation.hadNoEffect();
     return reply;

@@ -166,6 +166,7 @@ export type Change =
       readonly do: "create";
       readonly key: Uint8Array;
       readonly pointer: Pointer;
+      /** The least one that is used: where several writes were combined, the first one's. */
       readonly commitNumber: number;
     }
   | { readonly do: "advance"; readonly moves: readonly Move[] }
