@@ -25,8 +25,8 @@ export interface Caller extends Waiting {
   };
 }
 
-/** Questions, or changes, of one round at most. */
-export const callsPerRound = 64;
+/** Questions of one round at most. */
+const callsPerRound = 64;
 /** Errors after which the very same request is sent again. */
 const passing: readonly string[] = ["PDPM_UNAVAILABLE", "PDPM_BUSY", "PDPM_TIMEOUT"];
 
@@ -54,8 +54,7 @@ export function* askMany<Q extends Question>(
 
 /** Asks for a change, once and only once, however often it is delivered. */
 export function* change<C extends Change>(context: Caller, wanted: C): Protocol<ReplyOf[C["do"]]> {
-  const [ticket] = yield* takeTickets(context, 1);
-  return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, [ticket as Ticket], [wanted]))[0]);
+  return yield* deliver(context, yield* takeTicket(context), wanted);
 }
 
 /** The same for a change that is its operation's commit point. */
@@ -63,25 +62,7 @@ export function* changeCommitting<C extends Change>(
   context: Caller,
   wanted: C,
 ): Protocol<ReplyOf[C["do"]]> {
-  const tickets = yield* takeTickets(context, 1);
-  return resultOf<ReplyOf[C["do"]]>((yield* deliver(context, tickets, [wanted], true))[0]);
-}
-
-/**
- * Changes that do not depend on each other, many in a round. Every one is made, or its error known.
- */
-export function* changeMany<C extends Change>(
-  context: Caller,
-  wanted: readonly C[],
-): Protocol<ReplyOf[C["do"]][]> {
-  const replies: unknown[] = [];
-  while (replies.length < wanted.length) {
-    const left = wanted.length - replies.length;
-    const tickets = yield* takeTickets(context, Math.min(left, callsPerRound));
-    const some = wanted.slice(replies.length, replies.length + tickets.length);
-    replies.push(...(yield* deliver(context, tickets, some)));
-  }
-  return replies.map((reply) => resultOf<ReplyOf[C["do"]]>(reply));
+  return yield* deliver(context, yield* takeTicket(context), wanted, true);
 }
 
 /**
@@ -97,45 +78,37 @@ export function* overtakeLost(context: Caller): Protocol<void> {
       if (ticket === undefined) {
         yield* patience.wait("a change at the metadata server is under way");
       } else {
-        const nothing: Change = { do: "acknowledge", generation: acknowledged };
-        resultOf((yield* deliver(context, [ticket], [nothing]))[0]);
+        yield* deliver(context, ticket, { do: "acknowledge", generation: acknowledged });
       }
     }
   }
 }
 
-/** As many tickets as there are now, one at least and `count` at most. */
-function* takeTickets(context: Caller, count: number): Protocol<Ticket[]> {
+/** A ticket, when there is one. */
+function* takeTicket(context: Caller): Protocol<Ticket> {
   const { slots } = context.session;
   const patience = new Patience(context);
   for (;;) {
-    const tickets: Ticket[] = [];
-    while (tickets.length < count) {
-      const ticket = slots.take();
-      if (ticket === undefined) break;
-      tickets.push(ticket);
-    }
-    if (tickets.length > 0) return tickets;
+    const ticket = slots.take();
+    if (ticket !== undefined) return ticket;
     yield* patience.wait("every call slot of this client is under way");
   }
 }
 
-/** The replies, errors among them. */
-function* deliver(
+/** One change, under one ticket. */
+function* deliver<C extends Change>(
   context: Caller,
-  tickets: readonly Ticket[],
-  changes: readonly Change[],
+  ticket: Ticket,
+  wanted: C,
   commits = false,
-): Protocol<readonly unknown[]> {
-  const requests = tickets.map((ticket, i) => ({ ticket, change: changes[i] }));
-  let replies: readonly unknown[] = [];
+): Protocol<ReplyOf[C["do"]]> {
+  let isKnown = false;
   try {
-    replies = yield* send(context, requests, commits);
-    return replies;
+    const [reply] = yield* send(context, [{ ticket, change: wanted }], commits);
+    isKnown = !(reply instanceof PdpmError) || reply.outcome === "not-applied";
+    return resultOf<ReplyOf[C["do"]]>(reply);
   } finally {
-    for (const [i, ticket] of tickets.entries()) {
-      context.session.slots.give(ticket, i < replies.length && isAnswer(replies[i]));
-    }
+    context.session.slots.give(ticket, isKnown);
   }
 }
 
@@ -169,10 +142,6 @@ function* send(
 
 function isPassing(reply: unknown): boolean {
   return reply instanceof PdpmError && passing.includes(reply.code);
-}
-
-function isAnswer(reply: unknown): boolean {
-  return !(reply instanceof PdpmError) || reply.outcome === "not-applied";
 }
 
 function resultOf<T>(reply: unknown): T {

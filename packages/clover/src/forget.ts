@@ -10,10 +10,10 @@
 
 import { type Key, keyBytes } from "@pdpm/kv";
 import type { BufferHeader } from "@pdpm/layout";
-import { batchMost } from "@pdpm/metadata-server/protocol";
+import { batchMost, type Forgotten, type ReplyOf } from "@pdpm/metadata-server/protocol";
 import type { Protocol } from "@pdpm/verbs";
 import { advance, movesOf } from "./advance.ts";
-import { changeMany } from "./calls.ts";
+import { change } from "./calls.ts";
 import { wipeHeads } from "./head-marks.ts";
 import type { Context } from "./session.ts";
 import { type Chain, findHeads, walkChains } from "./walk-chains.ts";
@@ -39,7 +39,7 @@ export function* forgetChains(context: Context, chains: readonly Chain[]): Proto
     }
     if (sealed.length === 0) break;
     yield* wipeHeads(context, sealed.flatMap(buffersOf));
-    const replies = yield* changeMany(context, sealed.map(forgetting));
+    const replies = yield* forget(context, sealed);
     const again: Key[] = [];
     for (const [i, reply] of replies.entries()) {
       const { key } = sealed[i] as Chain;
@@ -58,11 +58,25 @@ function buffersOf({ passed, pointer }: Chain): Chain["passed"] {
   return [...passed, pointer];
 }
 
-function forgetting(chain: Chain) {
-  const { key, head, header } = chain;
-  const { commitNumber } = header as BufferHeader;
-  const freed = buffersOf(chain);
-  return { do: "forget", key: keyBytes(key), head, commitNumber, freed } as const;
+/** Asks for it, so many keys in one request as free `batchMost` buffers, about. */
+function* forget(
+  context: Context,
+  sealed: readonly Chain[],
+): Protocol<ReplyOf["forgetMany"][number][]> {
+  const replies: ReplyOf["forgetMany"][number][] = [];
+  while (replies.length < sealed.length) {
+    const keys: Forgotten[] = [];
+    let weight = 0;
+    for (const chain of sealed.slice(replies.length)) {
+      weight += chain.passed.length + 1;
+      if (keys.length > 0 && weight > batchMost) break;
+      const { key, head, header } = chain;
+      const { commitNumber } = header as BufferHeader;
+      keys.push({ key: keyBytes(key), head, commitNumber, freed: buffersOf(chain) });
+    }
+    replies.push(...(yield* change(context, { do: "forgetMany", keys })));
+  }
+  return replies;
 }
 
 /** A chain that is too long to be forgotten at once loses its beginning first. */

@@ -81,7 +81,7 @@ test("a sealed chain's marks are wiped before it is forgotten, and stay so", asy
   await client.delete("key");
   let isAsked = false;
   world.before = async (asking, { do: wanted }) => {
-    if (asking !== client.id || wanted !== "forget") return;
+    if (asking !== client.id || wanted !== "forgetMany") return;
     isAsked = true;
     for (const pointer of chain) expect(await world.headMark(addressIn(pointer))).toBe(0n);
     // A report that was on its way for long marks nothing any more.

@@ -42,6 +42,16 @@ export function makeChange(
         },
         finish: (replies) => replies,
       }) as Promise<Reply>;
+    case "forgetMany":
+      return inParts(call, ticket, {
+        items: change.keys,
+        weigh: ({ freed }) => 2 + freed.length,
+        begin(transaction) {
+          const space = new SpaceWriter(transaction, geometry);
+          return (key) => directory.forget(transaction, space, key);
+        },
+        finish: (replies) => replies,
+      }) as Promise<Reply>;
     case "clean":
       return inParts(call, ticket, {
         items: change.cells,
@@ -64,7 +74,7 @@ export function makeChange(
 
 type InOneCommit = Exclude<
   Change,
-  { do: "enter" | "leave" | "giveBack" | "settle" | "advance" | "clean" }
+  { do: "enter" | "leave" | "giveBack" | "settle" | "advance" | "forgetMany" | "clean" }
 >;
 
 function makeOnce(

@@ -129,8 +129,10 @@ export const forget: Operation = async (world, client, slot) => {
     life.isSealed = true;
     const freed = life.chain.slice(life.chain.indexOf(head));
     const { commitNumber } = life;
-    const change = { do: "forget", key: key(name), head, commitNumber, freed } as const;
-    const reply = await world.change(client, slot, change);
+    const forgotten = { key: key(name), head, commitNumber, freed };
+    const reply = world.prng.chance(0.5)
+      ? await world.change(client, slot, { do: "forget", ...forgotten })
+      : (await world.change(client, slot, { do: "forgetMany", keys: [forgotten] }))?.[0];
     if (reply === "forgotten") world.end(life);
     if (reply === undefined || reply === "forgotten" || reply.head === null) return;
   }

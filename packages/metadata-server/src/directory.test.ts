@@ -187,3 +187,21 @@ test("keys come in byte order, by prefix, page by page, each once", async () => 
   expect(await pageOf([1], Uint8Array.of(1, 0), 1)).toEqual(names.slice(2, 3));
   expect(await pageOf([1], Uint8Array.of(2), 9)).toEqual([]);
 });
+
+test("many keys are forgotten at once, each for itself", async () => {
+  const { one } = await scene();
+  await one.lease(3);
+  await one.do(create(0, 5, key("a")));
+  await one.do(create(1, 6, key("b")));
+  const forgotten = (name: string, index: number, commitNumber: number) => ({
+    key: key(name),
+    head: buffer(1, index),
+    commitNumber,
+    freed: [buffer(1, index)],
+  });
+  const keys = [forgotten("a", 0, 5), forgotten("b", 2, 6), forgotten("c", 1, 7)];
+  const replies = await one.do({ do: "forgetMany", keys });
+  expect(replies).toEqual(["forgotten", { head: buffer(1, 1) }, { head: null }]);
+  expect(await one.do(create(2, 5, key("a")))).toEqual({ floor: 5 });
+  expect(await one.do(create(2, 6, key("a")))).toBe("created");
+});

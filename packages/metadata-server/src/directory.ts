@@ -14,6 +14,7 @@ import type {
   AnswerOf,
   Change,
   Cleaned,
+  Forgotten,
   LookupReply,
   Move,
   Question,
@@ -96,7 +97,7 @@ export async function advance(
 export async function forget(
   transaction: Transaction,
   space: SpaceWriter,
-  { key, head, commitNumber, freed }: Done<"forget">,
+  { key, head, commitNumber, freed }: Forgotten,
 ): Promise<ReplyOf["forget"]> {
   const record = await transaction.get(directoryOf(key));
   if (record?.head !== head) return { head: record?.head ?? null };

@@ -18,7 +18,7 @@ export const metadataServer = "metadata";
 export const callSlots = 256;
 /** Bytes of a span's bitmap. */
 export const bitmapBytes = 32;
-/** Moves in one `advance` or `clean`, keys in one page, spans in one `giveBack` at most. */
+/** Moves in one `advance`, keys in one `clean`, `forgetMany` or page, spans in one `giveBack` at most. */
 export const batchMost = 4096;
 /** Buffers freed by one move, one `forget`, or one key's `clean` at most; they are one commit. */
 export const freedMost: number = 2 ** 16;
@@ -136,6 +136,15 @@ export interface Move {
   readonly freed: readonly Pointer[];
 }
 
+/** A deleted key: its seal is durable and its head mark wiped, or its cells are. */
+export interface Forgotten {
+  readonly key: Uint8Array;
+  readonly head: Pointer;
+  /** The last one of this life: the floor is raised to it. */
+  readonly commitNumber: number;
+  readonly freed: readonly Pointer[];
+}
+
 /** Central: superseded cells of a key that were wiped durably and are free from now on. */
 export interface Cleaned {
   readonly key: Uint8Array;
@@ -170,15 +179,9 @@ export type Change =
       readonly commitNumber: number;
     }
   | { readonly do: "advance"; readonly moves: readonly Move[] }
-  /** The key was deleted: its seal is durable and its head mark wiped, or its cells are. */
-  | {
-      readonly do: "forget";
-      readonly key: Uint8Array;
-      readonly head: Pointer;
-      /** The last one of this life: the floor is raised to it. */
-      readonly commitNumber: number;
-      readonly freed: readonly Pointer[];
-    }
+  | ({ readonly do: "forget" } & Forgotten)
+  /** The same for many keys, each for itself. */
+  | { readonly do: "forgetMany"; readonly keys: readonly Forgotten[] }
   /** Central: `pointer`, leased to this client, takes the place of `expected`, which turns stale. */
   | {
       readonly do: "supersede";
@@ -246,6 +249,7 @@ export interface ReplyOf {
   /** Per move: done, or what the key's head is instead (null: no such key). */
   advance: readonly ("moved" | { readonly head: Pointer | null })[];
   forget: "forgotten" | { readonly head: Pointer | null };
+  forgetMany: readonly ("forgotten" | { readonly head: Pointer | null })[];
   supersede: "done" | "notLeased" | { readonly head: Pointer | null };
   clean: readonly ("cleaned" | "unknown")[];
   press: { readonly generation: number };

@@ -30,6 +30,7 @@ const changes: readonly Change[] = [
   { do: "create", key: k, pointer: p, commitNumber: 1 },
   { do: "advance", moves: [{ key: k, head: p, next: q, freed: [p] }] },
   { do: "forget", key: k, head: p, commitNumber: 1, freed: [p] },
+  { do: "forgetMany", keys: [{ key: k, head: p, commitNumber: 1, freed: [p] }] },
   { do: "supersede", key: k, expected: p, pointer: q },
   { do: "clean", cells: [{ key: k, stale: [p] }] },
   { do: "press" },

@@ -66,6 +66,7 @@ const move: Check = (value) => {
   const { head, next, freed: chain } = value as { head: bigint; next: bigint; freed: bigint[] };
   return chain[0] === head && !chain.includes(next);
 };
+const forgotten = { key, head: pointer, commitNumber, freed };
 const cells = shape({ key, stale: freed });
 
 const ticket = shape({ client, slot: integer(0, callSlots - 1), sequence: integer(1) });
@@ -94,7 +95,8 @@ const changes: Readonly<Record<string, Shape>> = {
   addChunk: { node: integer(0, 254), place: integer(0, chunkNumberLimit), sizeClass },
   create: { key, pointer, commitNumber },
   advance: { moves: listOf(move) },
-  forget: { key, head: pointer, commitNumber, freed },
+  forget: forgotten,
+  forgetMany: { keys: listOf(shape(forgotten)) },
   supersede: { key, expected: pointer, pointer },
   clean: { cells: listOf(cells) },
   press: {},
