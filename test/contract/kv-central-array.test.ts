@@ -14,6 +14,8 @@ import { ArrayFabric } from "@pdpm/verbs/array-fabric";
 import { expect } from "vitest";
 import { bytesCodec } from "../../packages/client/src/codecs.ts";
 
+/** Generous: a loaded machine does not fail what only takes long. */
+const timeoutMs = 20_000;
 const chunkBytes = 2 ** 22;
 const chunksMost = 60;
 const label = { chunkBytes, chunksMost, nodeCount: 2, durability: "power" } as const;
@@ -87,7 +89,7 @@ for (const isLate of [false, true]) {
           counters: new CounterTable(),
           leave: async () => {},
         };
-        return new Store(await CentralBackend.open(parts, 5000), bytesCodec);
+        return new Store(await CentralBackend.open(parts, 5000), bytesCodec, { timeoutMs });
       },
       teardown: async () => {
         await host.close(5000);

@@ -198,14 +198,17 @@ function placeOf(address: Address, sizeClass: number): SpanName & { readonly bit
   return { chunk: chunkOf(address), span: Math.floor(index / perSpan), bit: index % perSpan };
 }
 
-/** The cells of a span part, lowest first, with their bits. */
-export function cellsIn(
-  part: SpanPart,
-  sizeClass: number,
-): readonly { readonly address: Address; readonly bit: number }[] {
+/** A cell, and its bit in its span's bitmaps. */
+export interface Cell {
+  readonly address: Address;
+  readonly bit: number;
+}
+
+/** The cells of a span part, lowest first. */
+export function cellsIn(part: SpanPart, sizeClass: number): readonly Cell[] {
   const bytes = bufferBytes(sizeClass);
   const first = part.span * buffersPerSpan(sizeClass);
-  const cells: { address: Address; bit: number }[] = [];
+  const cells: Cell[] = [];
   for (let bit = 0; bit < bitmapBytes * 8; bit += 1) {
     if (((part.bitmap[bit >> 3] as number) & (1 << (bit & 7))) === 0) continue;
     cells.push({ address: addressOf(part.chunk, (first + bit) * bytes), bit });

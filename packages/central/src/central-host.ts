@@ -108,12 +108,10 @@ export class CentralHost {
       mappingMost: parts.mappingMost ?? 1_000_000,
       prng,
       wake: () => this.housekeeping.wake(),
-    });
-    this.coordinator = new Coordinator(session, this.#runner, () => this.depose());
-    this.housekeeping = new Housekeeping(clock, this.coordinator, {
-      deposed: () => this.depose(),
       buried: parts.buried,
     });
+    this.coordinator = new Coordinator(session, this.#runner, () => this.depose());
+    this.housekeeping = new Housekeeping(clock, this.coordinator, () => this.depose());
   }
 
   /**
@@ -127,7 +125,7 @@ export class CentralHost {
       timeoutMs,
     });
     try {
-      for (const id of await takingOver) parts.buried(id);
+      await takingOver;
     } catch (error) {
       host.#fabric.end();
       throw error;

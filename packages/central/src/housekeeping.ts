@@ -12,18 +12,11 @@ const workMs = 250;
 /** Every so many of these turns it looks for the dead. */
 const lookTurns = 20;
 
-/** Whom housekeeping tells. */
-export interface HousekeepingOptions {
-  /** This coordinator is refused. */
-  readonly deposed: () => void;
-  readonly buried: (id: number) => void;
-}
-
 /** The housekeeping of one coordinator. */
 export class Housekeeping {
   readonly #clock: Clock;
   readonly #coordinator: Coordinator;
-  readonly #options: HousekeepingOptions;
+  readonly #deposed: () => void;
   #running: Promise<void> | undefined;
   #isWanted = false;
   #isEnded = false;
@@ -33,10 +26,11 @@ export class Housekeeping {
   failures = 0;
   lastFailure: PdpmError | undefined;
 
-  constructor(clock: Clock, coordinator: Coordinator, options: HousekeepingOptions) {
+  /** `deposed` is called when this coordinator is refused. */
+  constructor(clock: Clock, coordinator: Coordinator, deposed: () => void) {
     this.#clock = clock;
     this.#coordinator = coordinator;
-    this.#options = options;
+    this.#deposed = deposed;
   }
 
   begin(): void {
@@ -78,7 +72,9 @@ export class Housekeeping {
       try {
         if (await this.#coordinator.run("housekeeping", work, {})) this.#isWanted = true;
         this.#turns += 1;
-        if (this.#turns % lookTurns === 0) await this.#look();
+        if (this.#turns % lookTurns === 0) {
+          await this.#coordinator.run("housekeeping", reapDead, {});
+        }
       } catch (error) {
         this.#note(error);
       }
@@ -88,16 +84,10 @@ export class Housekeeping {
     this.#running = undefined;
   }
 
-  async #look(): Promise<void> {
-    for (const id of await this.#coordinator.run("housekeeping", reapDead, {})) {
-      this.#options.buried(id);
-    }
-  }
-
   #note(error: unknown): void {
     if (!isPdpmError(error)) throw error;
     this.failures += 1;
     this.lastFailure = error;
-    if (error.code === "PDPM_FENCED") this.#options.deposed();
+    if (error.code === "PDPM_FENCED") this.#deposed();
   }
 }

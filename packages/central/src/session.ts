@@ -12,6 +12,7 @@ import { ChunkTable } from "./chunk-table.ts";
 import { EntryLocks } from "./entry-locks.ts";
 import { Mapping } from "./mapping.ts";
 import { StaleQueue } from "./stale-queue.ts";
+import { SweepState } from "./sweep-state.ts";
 
 /** What a session needs to know. */
 export interface SessionOptions {
@@ -27,6 +28,8 @@ export interface SessionOptions {
   readonly prng: Prng;
   /** There is something for housekeeping to do: clean, refill. */
   readonly wake: () => void;
+  /** Everything of a dead client was taken back. */
+  readonly buried: (id: number) => void;
 }
 
 /** Events that a coordinator counts. */
@@ -58,6 +61,7 @@ export class Session {
   readonly chunksMost: number;
   readonly prng: Prng;
   readonly wake: () => void;
+  readonly buried: (id: number) => void;
   readonly table: ChunkTable;
   readonly mapping: Mapping;
   readonly locks: EntryLocks;
@@ -75,8 +79,7 @@ export class Session {
   highWater = 0;
   /** Some operation looks for space already. */
   isMakingSpace = false;
-  /** A dead coordinator may have left superseded cells behind: where the sweep is (sweep.ts). */
-  sweeping: { readonly after: Uint8Array | null } | undefined = undefined;
+  readonly sweep: SweepState = new SweepState();
 
   constructor(options: SessionOptions) {
     this.clientId = options.clientId;
@@ -84,6 +87,7 @@ export class Session {
     this.isDurable = options.durability === "power";
     this.prng = options.prng;
     this.wake = options.wake;
+    this.buried = options.buried;
     this.table = new ChunkTable(options.chunks);
     this.mapping = new Mapping(options.mappingMost);
     this.locks = new EntryLocks();
