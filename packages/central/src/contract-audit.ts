@@ -1,8 +1,8 @@
 // What must hold of a Central store whenever nothing is under way, as a list of what does not.
 //
 // - Every key's record names one cell, which verifies, is that key's, and is valid.
-// - Every other valid cell is a superseded one that its key's record names, with a lower number. So a
-//   repair that knows the cells alone finds what the directory has (H23).
+// - Every other valid cell is a superseded one that its key's record names, with a lower number. So
+//   a repair that knows the cells alone finds what the directory has (H23).
 // - A cell is taken exactly if a record names it: live cells are not free, and nothing leaks.
 
 import {

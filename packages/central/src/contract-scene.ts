@@ -1,6 +1,6 @@
-// What the tests of Central work with: a store over array memory and the real metadata service over a
-// store in memory; coordinators that are killed in the middle of anything; and an audit of what must
-// hold whenever nothing is under way.
+// What the tests of Central work with: a store over array memory and the real metadata service over
+// a store in memory; coordinators that are killed in the middle of anything; and an audit of what
+// must hold whenever nothing is under way.
 
 import { assert, PdpmError, Prng, systemClock } from "@pdpm/base";
 import { type Found, toKey } from "@pdpm/kv";
@@ -86,8 +86,8 @@ export class World {
   }
 
   /**
-   * The next coordinator takes over; undefined when that one dies meanwhile, after so many steps (rounds
-   * at a node, calls of the service).
+   * The next coordinator takes over; undefined when that one dies meanwhile, after so many steps
+   * (rounds at a node, calls of the service).
    */
   async start(dieAfter: number = Number.POSITIVE_INFINITY): Promise<CentralHost | undefined> {
     this.#ids += 1;

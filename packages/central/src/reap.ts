@@ -1,11 +1,12 @@
-// Taking back what a dead coordinator held: it can post nothing any more. Every cell leased to it is
-// settled by the record of the key that stands in it (H9, H23):
+// Taking back what a dead coordinator held: it can post nothing any more. Every cell leased to it
+// is settled by the record of the key that stands in it (H9, H23):
 //
-// - The record names the cell, as the live one or as a superseded one: it stays taken. That goes for a
-//   wiped cell, too, whose delete stopped halfway.
+// - The record names the cell, as the live one or as a superseded one: it stays taken. That goes
+//   for a wiped cell, too, whose delete stopped halfway.
 // - Else it was never mapped: wiped, durably, and free.
-// - Bytes that are no cell were torn by the death of their writer, or are a live cell that was damaged
-//   since. They are a suspect: free only after every key's record was seen, and none names it.
+// - Bytes that are no cell were torn by the death of their writer, or are a live cell that was
+//   damaged since. They are a suspect: free only after every key's record was seen, and none names
+//   it.
 //
 // So a span with suspects stays with the dead until the sweep is through (sweep.ts).
 

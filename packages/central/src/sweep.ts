@@ -1,5 +1,6 @@
-// After a coordinator died, every key is looked up once, a page at a time, in the background. That shows
-// the superseded cells that it did not clean, and which suspects among its cells are named (reap.ts).
+// After a coordinator died, every key is looked up once, a page at a time, in the background. That
+// shows the superseded cells that it did not clean, and which suspects among its cells are named
+// (reap.ts).
 
 import { toKey } from "@pdpm/kv";
 import { addressIn } from "@pdpm/layout";

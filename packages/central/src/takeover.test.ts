@@ -1,5 +1,5 @@
-// Coordinators die at any step, the next one takes over: what was acknowledged is there, what was told
-// to be unknown happened or did not, numbers only grow, and nothing leaks.
+// Coordinators die at any step, the next one takes over: what was acknowledged is there, what was
+// told to be unknown happened or did not, numbers only grow, and nothing leaks.
 
 import { isPdpmError, type Prng } from "@pdpm/base";
 import { toKey } from "@pdpm/kv";

@@ -1,8 +1,8 @@
 // Inserts that come too late: between the look at the directory and `create` the key lived, was
 // deleted and forgotten, so that the floor of its commit numbers is higher than was thought.
 //
-// A story: puts that were combined into one insert took several numbers, but only the last of them was
-// compared with the floor. Two writes of one key were acknowledged with one version.
+// A story: puts that were combined into one insert took several numbers, but only the last of them
+// was compared with the floor. Two writes of one key were acknowledged with one version.
 
 import { isPdpmError } from "@pdpm/base";
 import { toKey, WriteBatch, WriteRequest } from "@pdpm/kv";

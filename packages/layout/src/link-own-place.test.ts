@@ -1,8 +1,8 @@
 // A link word never leads to its own buffer in another life.
 //
-// A story: a put with a stale cursor took, for its new version, the very buffer that the cursor named,
-// which had been freed and leased anew. Its CAS found the link of its own unlinked version there,
-// followed it, and linked that version behind itself: acknowledged, and lost.
+// A story: a put with a stale cursor took, for its new version, the very buffer that the cursor
+// named, which had been freed and leased anew. Its CAS found the link of its own unlinked version
+// there, followed it, and linked that version behind itself: acknowledged, and lost.
 
 import { expect, test } from "vitest";
 import { addressOf, gcVersionMost, linkIn, pointerTo, sealOf, withPending } from "./index.ts";
