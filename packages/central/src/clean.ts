@@ -53,12 +53,17 @@ function* askAnew(context: Context, batch: readonly StaleCells[]): Protocol<Stal
   return kept;
 }
 
-/** Cleans everything there is. True if anything was freed. */
+/**
+ * Cleans everything that is superseded by now. What is superseded meanwhile waits: under load there
+ * would be no end (H12). True if anything was freed.
+ */
 export function* cleanAll(context: Context): Protocol<boolean> {
-  const { stale } = context.session;
+  const { stale, events } = context.session;
   const patience = new Patience(context);
+  // Who waits longest is cleaned first, and what others clean meanwhile counts, too.
+  const end = events.cleaned + stale.underWayCount + stale.count;
   let freed = false;
-  while (stale.count > 0) {
+  while ((stale.isBusy || stale.count > 0) && events.cleaned < end) {
     if (stale.isBusy) yield* patience.wait("superseded cells are being freed");
     else if (yield* cleanSome(context)) freed = true;
     else yield* patience.wait("superseded cells belong to keys that are being deleted");

@@ -30,6 +30,13 @@ export class StaleQueue {
     return this.#count;
   }
 
+  /** Cells in the hands of the one who cleans. */
+  get underWayCount(): number {
+    let count = 0;
+    for (const pointers of this.#underWay.values()) count += pointers.size;
+    return count;
+  }
+
   /** Somebody cleans. */
   get isBusy(): boolean {
     return this.#isBusy;

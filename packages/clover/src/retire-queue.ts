@@ -87,6 +87,12 @@ export class RetireQueue {
     return taken;
   }
 
+  /** Reports after which everything that is here now was taken, `walkedMost` chains in each. */
+  reports(walkedMost: number): number {
+    const { size } = this.#superseded;
+    return Math.max(Math.ceil(size / reportKeysMost), Math.ceil(this.#toWalk.size / walkedMost));
+  }
+
   /** Whether there is nothing to report. */
   get isEmpty(): boolean {
     return this.#superseded.size === 0 && this.#toWalk.size === 0;
