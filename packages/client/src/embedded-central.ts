@@ -184,7 +184,8 @@ class WayToCoordinator {
         },
         handle: async (request) => coordinator.host.handle(request),
       });
-      undo.push(() => listener.close());
+      // Before the coordinator in this list, hence after it: what is under way is answered first.
+      undo.splice(-1, 0, () => listener.close());
       return { handle: coordinator.host.handle, close };
     } catch (error) {
       // The lock is the caller's to let go, once.
