@@ -48,8 +48,8 @@ export function* retireSome(context: Context): Protocol<boolean> {
 }
 
 /**
- * Reports everything that is in the queue by now. What comes meanwhile waits: under load there would
- * be no end (H12). True if anything was freed.
+ * Reports everything that is in the queue by now. What comes meanwhile waits: under load there
+ * would be no end (H12). True if anything was freed.
  */
 export function* retireAll(context: Context): Protocol<boolean> {
   const { retiring } = context.session;
