@@ -96,12 +96,16 @@ export class World {
     await client.delete(toKey(name), undefined, {});
   }
 
-  /** Begins a write and dies before round number `rounds`. False if it ended before. */
+  /**
+   * Begins a write and dies before round number `rounds`, of which the first `posts` posts still
+   * arrive. False if it ended before.
+   */
   async dieIn(
     client: DirectBackend,
     rounds: number,
     name: string,
     value: string | undefined,
+    posts = 0,
   ): Promise<boolean> {
     const { session } = client;
     const runner = new Runner(this.routers.get(session.clientId) as Router, systemClock);
@@ -115,6 +119,9 @@ export class World {
     for (let i = 0; i < rounds && !step.done; i += 1) {
       const replies = this.routers.get(session.clientId)?.post(step.value);
       step = protocol.next((await replies) as Replies);
+    }
+    if (!step.done && posts > 0) {
+      await this.routers.get(session.clientId)?.post(step.value.slice(0, posts));
     }
     return !step.done;
   }
