@@ -70,3 +70,29 @@ test("so does one that looks the key up, and an iteration, when the header is to
   expect(scanned.message).toMatch(/^PDPM_BUSY: bucket .* is being changed/);
   expect(scanned.message).toContain(text);
 });
+
+test("a copy of the cell's last life is not believed, however whole it is", async () => {
+  const world = new World();
+  const client = world.client();
+  await world.put(client, name, "first life");
+  const { slot } = await world.placeOf(client, name);
+  const length = valueOffset(key.length) + "first life".length;
+  const old = world.read(client, slot + committedOffset, length).slice();
+  const incarnation = decodeState(world.word(client, slot))?.incarnation as number;
+  // Cells come back in turn; until this one does, others take what it held.
+  for (let i = 0; ; i += 1) {
+    await world.delete(client, name);
+    await world.put(client, name, "later life");
+    if ((await world.placeOf(client, name)).slot === slot) break;
+    expect(i).toBeLessThan(10_000);
+  }
+  expect(decodeState(world.word(client, slot))?.incarnation).toBe(incarnation + 1);
+  for (const [i, byte] of old.entries()) {
+    const at = slot + committedOffset + i;
+    world.flip(client, at, (world.read(client, at, 1)[0] as number) ^ byte);
+  }
+  for (const reader of [client, world.client()]) {
+    const error = await failureOf(Promise.resolve(reader.get(key, {})));
+    expect(error.code).toBe("PDPM_CORRUPT");
+  }
+});
