@@ -24,6 +24,12 @@ import { Repeating } from "./repeating.ts";
 
 /** Between two beats of the pulse, in milliseconds; a fraction of the lease time. */
 const pulseMs = 500;
+/**
+ * The same for a while after the chunk table changed, and how long that is: chunks are cut anew one
+ * after another, and each time every client is waited for that has not acknowledged yet.
+ */
+const alertPulseMs = 20;
+const alertMs = 1000;
 /** Between two rounds, in milliseconds. */
 const roundsMs = 5000;
 /** Between two tries to settle a doubt, in milliseconds. */
@@ -44,6 +50,9 @@ export class Housekeeping {
   #lease: Address = 0;
   #beat = 0;
   #acknowledged = 0;
+  /** The table changed lately: the next change may be waiting for this client. */
+  #alertUntil = 0;
+  #seenGeneration = -1;
   #isStopped = false;
   readonly #judging = new Map<number, Promise<Judgement>>();
   readonly #tasks: readonly Repeating[];
@@ -58,10 +67,16 @@ export class Housekeeping {
     this.#before = before;
     this.#clock = clock;
     this.#membership = membership;
-    const task = (ms: number, work: (backend: DirectBackend) => Promise<void>): Repeating =>
-      new Repeating(clock, ms, () => this.#turn(work));
+    const task = (
+      ms: number | (() => number),
+      work: (backend: DirectBackend) => Promise<void>,
+    ): Repeating => new Repeating(clock, ms, () => this.#turn(work));
+    const isAlert = (): boolean => this.#clock.now() < this.#alertUntil;
     this.#tasks = [
-      task(pulseMs, (backend) => this.#pulse(backend)),
+      task(
+        () => (isAlert() ? alertPulseMs : pulseMs),
+        (backend) => this.#pulse(backend),
+      ),
       task(roundsMs, (backend) => this.#look(backend)),
       task(doubtsMs, (backend) => backend.settleDoubts(limits)),
     ];
@@ -72,6 +87,7 @@ export class Housekeeping {
     this.#backend = backend;
     this.#lease = lease;
     this.#acknowledged = backend.session.table.generation;
+    this.#seenGeneration = this.#acknowledged;
     this.hurry();
   }
 
@@ -185,6 +201,10 @@ export class Housekeeping {
     );
     if (generation !== session.table.generation) {
       await backend.run("housekeeping", () => session.table.load(), limits);
+    }
+    if (session.table.generation !== this.#seenGeneration) {
+      this.#seenGeneration = session.table.generation;
+      this.#alertUntil = this.#clock.now() + alertMs;
     }
     const oldest = session.oldestEpoch();
     if (oldest <= this.#acknowledged) return;

@@ -6,13 +6,16 @@ import type { Clock } from "@pdpm/base";
 export class Repeating {
   readonly #clock: Clock;
   readonly #turn: () => Promise<void>;
-  readonly #pauseMs: number;
+  readonly #pauseMs: number | (() => number);
   #cancel: () => void = () => {};
   #running: Promise<void> | undefined;
   #isStopped = false;
 
-  /** `turn` never rejects. Nothing happens before `hurry()`. */
-  constructor(clock: Clock, pauseMs: number, turn: () => Promise<void>) {
+  /**
+   * `pauseMs` may be asked anew after each turn. `turn` never rejects. Nothing happens before
+   * `hurry()`.
+   */
+  constructor(clock: Clock, pauseMs: number | (() => number), turn: () => Promise<void>) {
     this.#clock = clock;
     this.#pauseMs = pauseMs;
     this.#turn = turn;
@@ -41,6 +44,6 @@ export class Repeating {
     this.#running = this.#turn();
     await this.#running;
     this.#running = undefined;
-    this.#schedule(this.#pauseMs);
+    this.#schedule(typeof this.#pauseMs === "number" ? this.#pauseMs : this.#pauseMs());
   }
 }
