@@ -15,7 +15,7 @@ const puts = 1000;
  */
 const script = `
   const { writeSync, openSync } = await import("node:fs");
-  const store = await openStore({ durability: "power" });
+  const store = await openStore({ durability: "power", design: given.design });
   const marks = openSync(given.marks, "a");
   const value = new Uint8Array(1024);
   const { inFlight, isWarm } = given;
@@ -42,6 +42,7 @@ const script = `
 async function flushesBetweenMarks(given: {
   readonly inFlight: number;
   readonly isWarm: boolean;
+  readonly design: "direct" | "clover";
 }): Promise<number[]> {
   const directory = await scene.directory("disk");
   expect(statfsSync(directory).type).not.toBe(tmpfsMagic);
@@ -84,13 +85,20 @@ function countFlushes(trace: string): number[] {
   throw new Error("the trace has no end mark");
 }
 
-for (const isWarm of [true, false]) {
-  const what = isWarm ? "an update" : "an insert";
+const cases = [
+  { design: "direct", isWarm: true },
+  { design: "direct", isWarm: false },
+  { design: "clover", isWarm: true },
+  { design: "clover", isWarm: false },
+] as const;
+
+for (const { design, isWarm } of cases) {
+  const what = `${isWarm ? "an update" : "an insert"} of ${design}`;
   test(`${what} on a disk is acknowledged after a flush; 32 in flight need an eighth as many`, async () => {
-    const alone = await flushesBetweenMarks({ inFlight: 1, isWarm });
+    const alone = await flushesBetweenMarks({ inFlight: 1, isWarm, design });
     expect(alone.length).toBe(puts);
     expect(Math.min(...alone)).toBeGreaterThanOrEqual(1);
-    const shared = await flushesBetweenMarks({ inFlight: 32, isWarm });
+    const shared = await flushesBetweenMarks({ inFlight: 32, isWarm, design });
     expect(shared.length).toBe(puts);
     const [many, few] = [sum(alone), sum(shared)];
     console.log(`${puts} times ${what}: ${many} flushes one by one, ${few} with 32 in flight`);
