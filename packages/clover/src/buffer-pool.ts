@@ -38,7 +38,7 @@ interface Lease {
 }
 
 /** Buffers that the first lease of a class asks for. */
-const firstWanted = 32;
+const firstWanted = 128;
 
 /** The pool of one session. */
 export class BufferPool {

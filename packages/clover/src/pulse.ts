@@ -2,7 +2,7 @@
 // what others ask for, and only then says which table it has seen. So whoever waits for that knows
 // that nothing idle is held back any more. Work, whenever there is some: keeps the books short.
 
-import type { Protocol } from "@pdpm/verbs";
+import { type Protocol, pause, round } from "@pdpm/verbs";
 import { acknowledge } from "./acknowledge.ts";
 import { settleDoubts } from "./doubts.ts";
 import { handBack } from "./hand-back.ts";
@@ -10,6 +10,9 @@ import { refill } from "./refill.ts";
 import { retireAll, retireSome } from "./retire.ts";
 import { retireLagMost } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
+
+/** Between two reports, in milliseconds. */
+const restMs = 2;
 
 /** Every half second. */
 export function* pulse(context: Context): Protocol<void> {
@@ -34,9 +37,13 @@ export function* work(context: Context): Protocol<void> {
   if (!retiring.isBusy) {
     retiring.isBusy = true;
     try {
-      // What is left over is too little to hurry for.
-      do yield* retireSome(context);
-      while (retiring.lag >= retireLagMost / 8 || retiring.toWalkCount > 0);
+      yield* retireSome(context);
+      // What is left over then is too little to hurry for.
+      while (retiring.lag >= retireLagMost / 8 || retiring.toWalkCount > 0) {
+        // Others want to commit, too: whoever comes back at once finds the lock free before them.
+        yield* round(pause(restMs));
+        yield* retireSome(context);
+      }
     } finally {
       retiring.isBusy = false;
     }
