@@ -5,7 +5,7 @@ import { fixed, grouped, microseconds, percent } from "./numbers.ts";
 import { isClean, type Row } from "./row.ts";
 
 /** Widths of the columns; the first three are aligned to the left. */
-const widths = [7, 6, 2, 9, 6, 7, 6, 7, 5, 6, 6, 6, 4, 4, 4, 3];
+const widths = [7, 6, 2, 7, 6, 7, 6, 7, 5, 5, 6, 6, 4, 4, 4, 3];
 const leftCount = 3;
 
 /** The lines above the rows. */
