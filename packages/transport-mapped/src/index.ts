@@ -23,3 +23,4 @@ export {
   thisProcess,
 } from "./processes.ts";
 export { createRegionFile, type RegionFileOptions, regionFileName } from "./region-file.ts";
+export { Turnstile, type TurnstileOptions } from "./turnstile.ts";

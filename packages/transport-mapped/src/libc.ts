@@ -36,6 +36,8 @@ export interface Libc {
   allocate(descriptor: number, offset: number, bytes: number): Promise<CallFailure | null>;
   /** Takes the lock of an open file without waiting. False: another holder excludes it. */
   tryLock(descriptor: number, mode: "shared" | "exclusive"): boolean;
+  /** Lets go of the lock of an open file. */
+  unlock(descriptor: number): void;
   /** A descriptor that stands for a living process, or null when there is none with this pid. */
   openProcess(pid: number): number | null;
   /** Sends SIGKILL. False when the process has ended. */
@@ -58,6 +60,7 @@ const MS_SYNC = 4;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const LOCK_UN = 8;
 const SIGKILL = 9;
 /** The same number on x86-64 and arm64. */
 const SYS_pidfd_send_signal = 424;
@@ -181,6 +184,10 @@ class SystemLibc implements Libc {
     if (this.#flock(descriptor, operation) === 0) return true;
     if (this.#koffi.errno() === errno.EWOULDBLOCK) return false;
     throw this.#unavailable("flock");
+  }
+
+  unlock(descriptor: number): void {
+    if (this.#flock(descriptor, LOCK_UN) !== 0) throw this.#unavailable("flock");
   }
 
   openProcess(pid: number): number | null {
