@@ -112,6 +112,11 @@ export class Child {
     throw new Error(`the child ended: ${JSON.stringify(await this.exited)}\n${this.#errors}`);
   }
 
+  /** What it has said and nobody has read. */
+  rest<T = unknown>(): T[] {
+    return this.#lines.splice(0) as T[];
+  }
+
   /** Says something that `heard` gets as a line. */
   tell(what: unknown): void {
     this.#process.stdin?.write(`${JSON.stringify(what)}\n`);

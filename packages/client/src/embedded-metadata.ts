@@ -11,11 +11,14 @@ import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MetadataService } from "@pdpm/metadata-server";
 import { openLmdbStore } from "@pdpm/metadata-server/lmdb-store";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
+import { Turnstile } from "@pdpm/transport-mapped";
 import type { CallHandler } from "@pdpm/verbs";
 import type { FoundLabel } from "./label-nodes.ts";
 
 /** Where the LMDB files stand in a store's directory. */
 export const metadataDirectoryName = "metadata";
+/** How long another process may take to open it. Milliseconds. */
+const gateTimeoutMs = 10_000;
 
 /** An open service. */
 export interface EmbeddedMetadata {
@@ -41,7 +44,14 @@ export async function openEmbeddedMetadata(
         "another directory, or its metadata was lost",
     );
   }
-  const store = await openLmdbStore({ path, durability: label.durability, storeId });
+  const locks = join(directory, "locks", metadataDirectoryName);
+  const store = await openLmdbStore({
+    path,
+    durability: label.durability,
+    storeId,
+    mayCreate: dataBytes === 0,
+    gate: new Turnstile({ clock: systemClock, path: locks, timeoutMs: gateTimeoutMs }),
+  });
   const service = new MetadataService({
     store,
     clock: systemClock,

@@ -1,18 +1,25 @@
 // The transactional store over LMDB: one environment per directory, shared by every process of the
 // host that has the store open, or a metadata server's own.
 //
-// - A commit is a block of nested conditions with the writes innermost, which lmdb's writer thread
-//   evaluates in one transaction: no transaction is open while JavaScript runs.
+// - A commit is handed to lmdb's writer thread as a whole: see lmdb-commit.ts.
 // - `overlappingSync` is off: a commit is durable before anybody sees it, and before its promise
 //   resolves. A store that promises "process" durability does not sync at all.
-// - Every read resets the read transaction first, which lmdb-js otherwise keeps for a turn of the
-//   event loop: so it sees whatever any process was told is committed.
+// - Every read ends its read transaction, which lmdb-js otherwise keeps for a turn of the event
+//   loop. So each sees whatever any process was told is committed, and nothing pins old pages.
+// - Values are copied, both ways: nothing of LMDB's map or buffers leaves this file.
+// - An opening is alone: LMDB then sets the number of the latest transaction, which all processes
+//   share, to one that it has read before, without a lock. A commit of another process in between
+//   would be lost, and the next one overwrite pages in use. The last close destroys the mutexes
+//   that an opening may be about to take over, so that is apart from openings, too.
 // - Versions are 52 random bits: none is used twice by any process, as far as chance can promise.
 // - The record "format" names the store and the format version, and is checked at every opening.
 
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { PdpmError, Prng } from "@pdpm/base";
-import { open, type RootDatabase } from "lmdb";
+import { open, type RootDatabaseOptionsWithPath } from "lmdb";
+import { bytesOfKey, commitTo, type Database, prepareCommit } from "./lmdb-commit.ts";
+import { lmdbFailure } from "./lmdb-failure.ts";
+import { damageOf, dataFileName, prepareFiles } from "./lmdb-files.ts";
 import type {
   Expected,
   KeyedRecord,
@@ -25,9 +32,20 @@ import type {
 
 /** Raised when a record changes its meaning. */
 export const metadataFormatVersion = 1;
-/** The most that the metadata may take; address space, not memory. */
-const mapBytes: number = 2 ** 36;
 const formatKey: StoreKey = "format";
+/** Address space, not memory; lmdb-js maps more when the file outgrows it. */
+const mapBytes: number = 2 ** 36;
+
+/** Keeps openings of the directory apart from commits and closings, in every process. */
+export interface OpeningGate {
+  /** Does `open` while nobody is inside. */
+  alone<T>(open: () => T): Promise<T>;
+  /** Comes in; undefined when that was possible at once. */
+  enter(): undefined | Promise<void>;
+  leave(): void;
+  /** Lets go of what the gate itself holds. */
+  close(): void;
+}
 
 /** How a store is opened. */
 export interface LmdbStoreOptions {
@@ -35,37 +53,33 @@ export interface LmdbStoreOptions {
   readonly path: string;
   readonly durability: "power" | "process";
   readonly storeId: bigint;
+  /** False: the metadata must be there already; that it is not means that it was lost. */
+  readonly mayCreate: boolean;
+  /** Closed with the store, also when that does not open. */
+  readonly gate: OpeningGate;
 }
 
 /**
  * Opens the metadata of a store, and makes it if there is none.
- * @throws PDPM_WRONG_STORE when it is another store's or of a newer format; PDPM_UNAVAILABLE when
- *   the directory cannot be written; PDPM_NO_SPACE; PDPM_CORRUPT.
+ * @throws PDPM_WRONG_STORE when it is another store's, of a newer format, or missing and may not be
+ *   made; PDPM_UNAVAILABLE when the directory cannot be written; PDPM_NO_SPACE; PDPM_CORRUPT.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<TransactionalStore> {
-  const { path, durability, storeId } = options;
+  const { path, gate } = options;
   let database: Database;
   try {
-    // Not recursive: node never returns from that below /proc.
-    if (!existsSync(path)) mkdirSync(path);
-    accessSync(path, constants.W_OK);
-    database = open<Buffer, Buffer>({
-      path,
-      noSubdir: false,
-      mapSize: mapBytes,
-      maxReaders: 1024,
-      useVersions: true,
-      overlappingSync: false,
-      noSync: durability === "process",
-      keyEncoding: "binary",
-      encoding: "binary",
+    database = await gate.alone(() => {
+      prepareFiles(path);
+      refuseDamage(path);
+      return open<Buffer, Buffer>(openingOf(options));
     });
   } catch (error) {
-    throw storeFailure(path, error);
+    gate.close();
+    throw await lmdbFailure(path, error, "not-applied");
   }
-  const store = new LmdbStore(path, database);
+  const store = new LmdbStore(path, database, gate);
   try {
-    await checkFormat(store, path, storeId);
+    await checkFormat(store, options);
     return store;
   } catch (error) {
     await store.close();
@@ -73,15 +87,46 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Transact
   }
 }
 
-type Database = RootDatabase<Buffer, Buffer>;
+function openingOf({ path, durability }: LmdbStoreOptions) {
+  // lmdb's types leave the last one out. Without it the writer begins a large batch early.
+  const opening: RootDatabaseOptionsWithPath & { batchStartThreshold: number } = {
+    path,
+    noSubdir: false,
+    mapSize: mapBytes,
+    maxReaders: 1024,
+    useVersions: true,
+    overlappingSync: false,
+    noSync: durability === "process",
+    keyEncoding: "binary",
+    encoding: "binary",
+    // A batch per turn would have a promise that nobody gets hold of: its failure ends the process.
+    eventTurnBatching: false,
+    batchStartThreshold: 2 ** 31,
+  };
+  return opening;
+}
+
+function refuseDamage(path: string): void {
+  const damage = damageOf(path);
+  if (damage === null) return;
+  const text = `${join(path, dataFileName)} is damaged, ${damage}; restore ${path} from a copy`;
+  throw new PdpmError("PDPM_CORRUPT", text);
+}
 
 /** Whoever comes first writes the record; everybody compares. */
-async function checkFormat(store: LmdbStore, path: string, storeId: bigint): Promise<void> {
+async function checkFormat(
+  store: TransactionalStore,
+  { path, storeId, mayCreate }: LmdbStoreOptions,
+): Promise<void> {
   const wanted = `${metadataFormatVersion} ${storeId.toString(16).padStart(16, "0")}`;
   const value = Buffer.from(wanted, "latin1");
-  await store.commit(new Map([[formatKey, 0]]), new Map([[formatKey, value]]));
+  if (mayCreate) await store.commit(new Map([[formatKey, 0]]), new Map([[formatKey, value]]));
   const record = await store.get(formatKey);
-  const found = Buffer.from(record?.value ?? []).toString("latin1");
+  if (record === undefined) {
+    const text = `there is no metadata in ${path}, or it was lost; restore it from a copy`;
+    throw new PdpmError("PDPM_WRONG_STORE", text);
+  }
+  const found = Buffer.from(record.value).toString("latin1");
   if (found === wanted) return;
   const [version, id] = found.split(" ");
   if (Number(version) > metadataFormatVersion) {
@@ -96,116 +141,112 @@ async function checkFormat(store: LmdbStore, path: string, storeId: bigint): Pro
   throw new PdpmError("PDPM_WRONG_STORE", `${path} is the metadata of another store (${id})`);
 }
 
-function bytesOf(key: StoreKey): Buffer {
-  return Buffer.from(key, "latin1");
-}
-
 class LmdbStore implements TransactionalStore {
   readonly #path: string;
   readonly #database: Database;
+  readonly #gate: OpeningGate;
   readonly #prng: Prng = Prng.random();
-  #isClosed = false;
+  #commits = 0;
+  #whenIdle: () => void = () => {};
+  #closing: Promise<void> | undefined;
 
-  constructor(path: string, database: Database) {
+  constructor(path: string, database: Database, gate: OpeningGate) {
     this.#path = path;
     this.#database = database;
+    this.#gate = gate;
   }
 
-  get(key: StoreKey): Promise<StoreRecord | undefined> {
-    return this.#work(() => {
-      this.#database.resetReadTxn();
-      const entry = this.#database.getEntry(bytesOf(key));
-      if (entry === undefined) return undefined;
-      return { value: Uint8Array.from(entry.value), version: entry.version as number };
+  async get(key: StoreKey): Promise<StoreRecord | undefined> {
+    const bytes = bytesOfKey(key);
+    return this.#read(() => {
+      const entry = this.#database.getEntry(bytes);
+      return entry && { value: copyOf(entry.value), version: entry.version as number };
     });
   }
 
-  range({ start, end, limit, reverse = false }: Range): Promise<readonly KeyedRecord[]> {
-    return this.#work(() => {
-      this.#database.resetReadTxn();
+  async range({ start, end, limit, reverse = false }: Range): Promise<readonly KeyedRecord[]> {
+    if (start >= end || limit < 1) return this.#read(() => []);
+    // Backwards LMDB starts at the end, which is not part of the range.
+    const [from, to] = [Buffer.from(start, "latin1"), Buffer.from(end, "latin1")];
+    const bounds = reverse
+      ? { start: to, end: from, inclusiveEnd: true }
+      : { start: from, end: to };
+    return this.#read(() => {
       const records: KeyedRecord[] = [];
-      // Backwards LMDB starts at the end, which is not part of the range.
-      const bounds = reverse
-        ? { start: bytesOf(end), end: bytesOf(start), inclusiveEnd: true }
-        : { start: bytesOf(start), end: bytesOf(end) };
-      const found = this.#database.getRange({ ...bounds, reverse, versions: true });
-      for (const { key, value, version } of found) {
-        const text = (key as Buffer).toString("latin1");
-        if (text < start || text >= end) continue;
+      for (const found of this.#database.getRange({ ...bounds, reverse, versions: true })) {
+        const key = found.key.toString("latin1");
+        if (key < start || key >= end) continue;
+        records.push({ key, value: copyOf(found.value), version: found.version as number });
         if (records.length >= limit) break;
-        records.push({ key: text, value: Uint8Array.from(value), version: version as number });
       }
       return records;
     });
   }
 
-  commit(expected: Expected, writes: Writes): Promise<boolean> {
-    return this.#work(async () => {
-      const conditions = [...expected];
-      const results: Promise<boolean>[] = [];
-      const nest = (depth: number): void => {
-        const condition = conditions[depth];
-        if (condition === undefined) {
-          this.#write(writes, results);
-          return;
-        }
-        const [key, version] = condition;
-        const inside = (): void => nest(depth + 1);
-        const holds =
-          version === 0
-            ? this.#database.ifNoExists(bytesOf(key), inside)
-            : this.#database.ifVersion(bytesOf(key), version, inside);
-        results.push(holds);
-      };
-      nest(0);
-      return (await Promise.all(results)).every((isTrue) => isTrue);
-    });
-  }
-
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.#database.close();
-  }
-
-  /** A write's own promise says whether the conditions around it held; a removal's nothing. */
-  #write(writes: Writes, results: Promise<boolean>[]): void {
-    for (const [key, value] of writes) {
-      if (value === undefined) {
-        results.push(this.#database.remove(bytesOf(key)).then(() => true));
-        continue;
-      }
-      const version = 1 + Math.floor(this.#prng.float() * (2 ** 52 - 1));
-      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-      results.push(this.#database.put(bytesOf(key), bytes, version));
+  async commit(expected: Expected, writes: Writes): Promise<boolean> {
+    this.#mustBeOpen();
+    const commit = prepareCommit(expected, writes);
+    this.#commits += 1;
+    try {
+      return await this.#inside(async () => {
+        this.#mustBeOpen();
+        return await commitTo(this.#database, commit, () => this.#newVersion());
+      });
+    } catch (error) {
+      throw await lmdbFailure(this.#path, error, "unknown");
+    } finally {
+      this.#commits -= 1;
+      if (this.#commits === 0) this.#whenIdle();
     }
   }
 
-  async #work<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new PdpmError("PDPM_CLOSED", "the metadata store was closed");
+  /** Rejects with PDPM_IN_USE when another process opens it for too long; then it stays open. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#commits > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    await this.#inside(() => this.#database.close());
+    this.#gate.close();
+  }
+
+  async #inside<T>(work: () => Promise<T>): Promise<T> {
+    const waiting = this.#gate.enter();
+    if (waiting !== undefined) await waiting;
     try {
       return await work();
-    } catch (error) {
-      throw storeFailure(this.#path, error);
+    } finally {
+      this.#gate.leave();
     }
+  }
+
+  async #read<T>(read: () => T): Promise<T> {
+    this.#mustBeOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw await lmdbFailure(this.#path, error, "not-applied");
+    } finally {
+      this.#database.resetReadTxn();
+    }
+  }
+
+  #newVersion(): number {
+    return 1 + Math.floor(this.#prng.float() * (2 ** 52 - 1));
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined)
+      throw new PdpmError("PDPM_CLOSED", "the metadata store was closed");
   }
 }
 
-/** A failure of LMDB or of its directory, in our words. */
-function storeFailure(path: string, error: unknown): PdpmError {
-  if (error instanceof PdpmError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  if (/MDB_MAP_FULL|ENOSPC|No space left/.test(text)) {
-    return new PdpmError("PDPM_NO_SPACE", `${path}: no space for metadata (${text})`, {
-      cause: error,
-      outcome: "unknown",
-    });
-  }
-  if (/MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|PANIC)/.test(text)) {
-    return new PdpmError("PDPM_CORRUPT", `${path} is damaged (${text})`, { cause: error });
-  }
-  return new PdpmError("PDPM_UNAVAILABLE", `${path} cannot be used: ${text}`, {
-    cause: error,
-    outcome: "unknown",
-  });
+function copyOf(value: Buffer): Uint8Array {
+  return new Uint8Array(value);
 }

@@ -39,7 +39,10 @@ export type Expected = ReadonlyMap<StoreKey, number>;
 /** Records to write; undefined deletes. */
 export type Writes = ReadonlyMap<StoreKey, Uint8Array | undefined>;
 
-/** The store. Methods reject with PdpmError: PDPM_NO_SPACE, PDPM_UNAVAILABLE, PDPM_CORRUPT. */
+/**
+ * The store. Methods reject with PdpmError: PDPM_NO_SPACE, PDPM_UNAVAILABLE, PDPM_CORRUPT,
+ * PDPM_POISONED; a commit's then says whether it was certainly not applied.
+ */
 export interface TransactionalStore {
   get(key: StoreKey): Promise<StoreRecord | undefined>;
   range(range: Range): Promise<readonly KeyedRecord[]>;
