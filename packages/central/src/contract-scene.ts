@@ -4,9 +4,10 @@
 
 import { assert, PdpmError, Prng, systemClock } from "@pdpm/base";
 import { type Found, toKey } from "@pdpm/kv";
+import { type Address, chunkOf, offsetOf } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MemoryStore, type MemoryStoreFaults, MetadataService } from "@pdpm/metadata-server";
-import type { LookupReply, MetadataRequest } from "@pdpm/metadata-server/protocol";
+import type { ChunkTableReply, LookupReply, MetadataRequest } from "@pdpm/metadata-server/protocol";
 import {
   ArrayMemory,
   type CallHandler,
@@ -37,6 +38,8 @@ export interface WorldOptions {
 /** What it takes for a coordinator to be killed at some step, and how. */
 interface Fate {
   isDead: boolean;
+  /** The others take it for dead, and it does not know. */
+  isIsolated: boolean;
   isFenced: boolean;
   /** Steps (rounds at a node, calls of the service) until it dies; Infinity: not planned. */
   stepsLeft: number;
@@ -131,6 +134,13 @@ export class World {
     if (fate?.isDead) this.host = undefined;
   }
 
+  /** From now on the others take the present coordinator for dead. It does not know. */
+  isolate(): void {
+    const fate = this.#fate();
+    if (fate !== undefined) fate.isIsolated = true;
+    this.host = undefined;
+  }
+
   #fate(): Fate | undefined {
     return this.fates.get(this.host?.coordinator.session.clientId ?? 0);
   }
@@ -193,8 +203,9 @@ export class World {
     const fate = this.fates.get(id);
     if (fate === undefined) return { alive: false, who: "nobody" };
     // Whoever is judged dead is fenced, and posts nothing from here on.
-    if (fate.isDead) fate.isFenced = true;
-    return { alive: !fate.isDead, who: `pid ${id}` };
+    const alive = !fate.isDead && !fate.isIsolated;
+    if (!alive) fate.isFenced = true;
+    return { alive, who: `pid ${id}` };
   }
 
   #node(memory: ArrayMemory, fate: Fate): NodeFabric {
@@ -242,6 +253,41 @@ export class World {
   }
 }
 
+/** Something that waits until it is told to go on. */
+export class Pause {
+  readonly reached: Promise<void>;
+  readonly #ended: Promise<void>;
+  #tellReached: () => void = () => {};
+  end: () => void = () => {};
+
+  constructor() {
+    this.reached = new Promise((resolve) => {
+      this.#tellReached = resolve;
+    });
+    this.#ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+
+  at(): Promise<void> {
+    this.#tellReached();
+    return this.#ended;
+  }
+}
+
+/** Where an address stands. */
+export async function placeOf(
+  world: World,
+  address: Address,
+): Promise<{ readonly memory: ArrayMemory; readonly offset: number }> {
+  const { chunks }: ChunkTableReply = await world.service.handle({ ask: "table" });
+  const entry = chunks.find(({ chunk }) => chunk === chunkOf(address));
+  const memory = world.memories[entry?.node ?? -1];
+  if (entry === undefined || memory === undefined) throw new Error(`nothing carries ${address}`);
+  const start = regionHeaderBytes + entry.place * world.label.chunkBytes;
+  return { memory, offset: start + offsetOf(address) };
+}
+
 function makeFate(stepsLeft: number): Fate {
   let tell: () => void = () => {};
   const died = new Promise<void>((resolve) => {
@@ -249,6 +295,7 @@ function makeFate(stepsLeft: number): Fate {
   });
   const fate: Fate = {
     isDead: false,
+    isIsolated: false,
     isFenced: false,
     stepsLeft,
     died,

@@ -1,9 +1,8 @@
 // How a coordinator comes into office.
 //
 //   1. Whoever is in office is judged: one that lives keeps it. A dead one can post nothing any
-//   more,
-//      at any memory node, before anything else happens (fenced, or its process has ended), and is
-//      marked dead: the service refuses its changes from that commit on (H6, H24).
+//      more, at any memory node, before anything else happens (fenced, or its process has ended),
+//      and is marked dead: the service refuses its changes from that commit on (H6, H24).
 //   2. `claim`: the office passes on. One of several that try gets it.
 //   3. What the dead held is taken back (reap.ts).
 //
