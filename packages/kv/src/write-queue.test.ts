@@ -32,6 +32,8 @@ class Bench implements Fabric {
   /** What the next commit point meets, in place of success. */
   failure: PdpmError | undefined;
   isAtOnce = false;
+  /** The batch that was begun last. */
+  batch: WriteBatch | undefined;
   readonly runner = new Runner(this, systemClock);
   readonly queue = new WriteQueue(this.runner, (_, batch) => this.#protocol(batch));
   #answer: (() => void)[] = [];
@@ -58,6 +60,7 @@ class Bench implements Fabric {
 
   /** Learns the state, decides, writes: two rounds, the second is the commit point. */
   *#protocol(batch: WriteBatch): Protocol<void> {
+    this.batch = batch;
     yield* round(read(0, 8));
     const decision = batch.decide(this.exists, this.commitNumber);
     if (decision.value === undefined && !decision.remove) return;
@@ -241,6 +244,18 @@ test("a caller who leaves after the commit point: unknown, and the write is fini
   const after = bench.put("b");
   await bench.finish();
   expect(await after).toBe("2");
+});
+
+test("the buffer of a caller who left is its own again, also if it is a Buffer", async () => {
+  const bench = new Bench();
+  const value = Buffer.from("a");
+  const put = told(() => bench.queue.submit(toKey("k"), value, undefined, { timeoutMs: 20 }));
+  await bench.step();
+  await vi.advanceTimersByTimeAsync(30);
+  expect(await put).toBe("PDPM_TIMEOUT unknown");
+  value.fill("x");
+  expect(Buffer.from(bench.batch?.decide(false, 0).value ?? []).toString()).toBe("a");
+  await bench.finish();
 });
 
 test("a single caller who leaves before the commit point stops its write", async () => {

@@ -152,7 +152,8 @@ function leave(request: WriteRequest, why: PdpmError, ahead: Operation | undefin
   const reason = reasonFor(operation, why);
   if (reason.outcome === "unknown") {
     request.left = true;
-    request.value = request.value?.slice();
+    // Not slice(), which for a Buffer is no copy.
+    if (request.value !== undefined) request.value = new Uint8Array(request.value);
   } else {
     request.gone = true;
   }
