@@ -85,7 +85,11 @@ export class CentralBackend implements Backend {
   put(key: Key, value: Uint8Array, ifVersion: number | undefined, limits: Limits): Promise<number> {
     // A copy: the caller may leave, and use its buffer for something else, while this is on its
     // way.
-    const write = { key: keyBytes(key), value: value.slice(), ifVersion: ifVersion ?? null };
+    const write = {
+      key: keyBytes(key),
+      value: new Uint8Array(value),
+      ifVersion: ifVersion ?? null,
+    };
     return this.#run("put", limits, (context) => sendWrite(context, "put", write));
   }
 

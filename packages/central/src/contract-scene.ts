@@ -7,7 +7,13 @@ import { type Found, toKey } from "@pdpm/kv";
 import { type Address, chunkOf, offsetOf } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MemoryStore, type MemoryStoreFaults, MetadataService } from "@pdpm/metadata-server";
-import type { ChunkTableReply, LookupReply, MetadataRequest } from "@pdpm/metadata-server/protocol";
+import type {
+  Change,
+  ChunkTableReply,
+  LookupReply,
+  MetadataRequest,
+  ReplyOf,
+} from "@pdpm/metadata-server/protocol";
 import {
   ArrayMemory,
   type CallHandler,
@@ -18,6 +24,7 @@ import {
   Verb,
 } from "@pdpm/verbs";
 import { ArrayFabric } from "@pdpm/verbs/array-fabric";
+import { change } from "./calls.ts";
 import { CentralBackend } from "./central-backend.ts";
 import { CentralHost } from "./central-host.ts";
 import type { Context } from "./session.ts";
@@ -68,6 +75,15 @@ export class World {
   host: CentralHost | undefined;
   /** Called before every round and call of a coordinator; what it returns is waited for. */
   hook: Hook | undefined;
+  /** In place of `ask`, for clients. */
+  way: ((request: unknown) => Promise<unknown>) | undefined;
+  /**
+   * Rounds from the first one on that it chooses fail: the connection is broken until it is mended.
+   */
+  failure: ((what: { readonly round: Round }) => boolean) | undefined;
+  /** Whether the first of them is applied all the same. */
+  failsAfter = false;
+  #isBroken = false;
 
   constructor(options: WorldOptions = {}) {
     const { chunkBytes = 2 ** 16, chunksMost = 40, nodeCount = 2 } = options;
@@ -88,11 +104,18 @@ export class World {
     });
   }
 
+  /** The next coordinator takes over. */
+  async start(): Promise<CentralHost> {
+    const host = await this.tryStart(Number.POSITIVE_INFINITY);
+    assert(host !== undefined, "it lives");
+    return host;
+  }
+
   /**
    * The next coordinator takes over; undefined when that one dies meanwhile, after so many steps
    * (rounds at a node, calls of the service).
    */
-  async start(dieAfter: number = Number.POSITIVE_INFINITY): Promise<CentralHost | undefined> {
+  async tryStart(dieAfter: number): Promise<CentralHost | undefined> {
     this.#ids += 1;
     const clientId = this.#ids;
     const fate = makeFate(dieAfter);
@@ -114,7 +137,8 @@ export class World {
     });
     // One that could not start posts nothing any more; one that is killed meanwhile never gets on.
     starting.catch(() => fate.die());
-    this.host = (await Promise.race([starting, fate.died])) ?? undefined;
+    const host = await Promise.race([starting, fate.died]);
+    this.host = host ?? undefined;
     return this.host;
   }
 
@@ -158,7 +182,7 @@ export class World {
     const parts = {
       clock: systemClock,
       prng: this.prng.fork(`client ${clientId}`),
-      coordinator: (request: unknown) => this.ask(request),
+      coordinator: (request: unknown) => (this.way ?? ((it) => this.ask(it)))(request),
       clientId,
       counters: new CounterTable(),
       leave: async () => {},
@@ -194,6 +218,23 @@ export class World {
     return this.service.handle({ ask: "lookup", key: Buffer.from(name) });
   }
 
+  /** A change that the present coordinator asks for. */
+  change<const C extends Change>(wanted: C): Promise<ReplyOf[C["do"]]> {
+    return this.run((context) => change(context, wanted));
+  }
+
+  /** Another client of the service, which asks for changes one after the other. */
+  stranger(): <const C extends Change>(change: C) => Promise<ReplyOf[C["do"]]> {
+    this.#ids += 1;
+    const client = this.#ids;
+    let sequence = 0;
+    return async (change) => {
+      sequence += 1;
+      const ticket = { client, slot: 0, sequence };
+      return (await this.service.handle({ ticket, change })) as never;
+    };
+  }
+
   async close(): Promise<void> {
     await this.host?.close(5000);
     this.host = undefined;
@@ -212,9 +253,16 @@ export class World {
     const array = new ArrayFabric(memory);
     return {
       post: async (round): Promise<Replies> => {
-        if (fate.isFenced) return round.map(() => new PdpmError("PDPM_FENCED", "fenced"));
         await this.hook?.({ round });
+        if (fate.isFenced) return round.map(() => new PdpmError("PDPM_FENCED", "fenced"));
         if (fate.isDead) return never;
+        if (this.#breaks(round)) {
+          if (this.failsAfter) await array.post(round);
+          this.failsAfter = false;
+          return round.map(
+            () => new PdpmError("PDPM_UNAVAILABLE", "broken", { outcome: "unknown" }),
+          );
+        }
         if (fate.stepsLeft > 0) {
           fate.stepsLeft -= 1;
           return await array.post(round);
@@ -235,6 +283,12 @@ export class World {
     };
   }
 
+  #breaks(round: Round): boolean {
+    if (this.failure === undefined) this.#isBroken = false;
+    else if (this.failure({ round })) this.#isBroken = true;
+    return this.#isBroken;
+  }
+
   #metadata(fate: Fate): CallHandler {
     return async (request) => {
       await this.hook?.({ request });
@@ -251,6 +305,11 @@ export class World {
       return fate.isDead ? never : reply;
     };
   }
+}
+
+/** What a request to the service changes; undefined for a question. */
+export function changeIn(request: unknown): Change["do"] | undefined {
+  return (request as { readonly change?: Change } | undefined)?.change?.do;
 }
 
 /** Something that waits until it is told to go on. */

@@ -90,7 +90,7 @@ test.each(seeds)(
     for (let deaths = 0; deaths < 6; deaths += 1) {
       await world.dieAfter(prng.below(60));
       // Some die while they take over.
-      while (!(await world.start(prng.chance(0.3) ? prng.below(40) : undefined)));
+      while (!(await world.tryStart(prng.chance(0.3) ? prng.below(40) : 1e9)));
       world.spare();
     }
     if (world.host === undefined) await world.start();
