@@ -120,6 +120,8 @@ export class CellPool {
     const { chunk, span } = part;
     const unused = new Uint8Array(bitmapBytes);
     const lease = { chunk, span, sizeClass, inHand: pointers.length, unused, spent };
+    // Granted anew: so it was given back, whatever became of the reply that said so.
+    this.#usedUp = this.#usedUp.filter((one) => one.chunk !== chunk || one.span !== span);
     if (pointers.length === 0) {
       this.#usedUp.push(partOf(lease));
       return;

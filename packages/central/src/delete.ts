@@ -4,9 +4,8 @@
 //   2. Superseded cells that were not cleaned yet are wiped first, in a round of their own: else a
 //      crash in between could leave an older value as the key's only valid cell.
 //   3. CAS the head mark of the key's cell to 0, FLUSH it: the commit point.
-//   4. `forget`: the directory drops the key, raises the floor of its numbers and frees its cells,
-//   in
-//      one transaction; then acknowledge.
+//   4. `forget`: the directory drops the key, raises the floor of its numbers and frees its
+//      cells, in one transaction; then acknowledge.
 //
 // A coordinator that dies between 3 and 4 leaves a key whose cell is wiped: whoever meets it
 // finishes the delete before he answers. No cell is needed, so a delete works on a full store.
@@ -17,13 +16,14 @@ import { bufferHeaderBytes, type Pointer } from "@pdpm/layout";
 import { commitPoint, type Protocol, round } from "@pdpm/verbs";
 import { ask, changeCommitting } from "./calls.ts";
 import { cellHeader } from "./cell.ts";
+import { claimed } from "./claim-key.ts";
 import type { Known, Written } from "./known.ts";
 import { readCell } from "./locate.ts";
 import type { Context } from "./session.ts";
 import { requireTerm } from "./term.ts";
 import { wipe, wipeFlushes, wipePost } from "./wipe.ts";
 
-/** Deletes a key that exists, if the batch's condition holds. The key is claimed. */
+/** Deletes a key that exists, if the batch's condition holds. */
 export function* deleteKey(
   context: Context,
   key: Key,
@@ -36,7 +36,7 @@ export function* deleteKey(
   return "done";
 }
 
-/** Finishes a delete that stopped after its commit point. The key is claimed. */
+/** Finishes a delete that stopped after its commit point. */
 export function finishDelete(context: Context, key: Key): Protocol<void> {
   return alone(context, key, () => finish(context, key));
 }
@@ -52,8 +52,12 @@ function* finish(context: Context, key: Key): Protocol<void> {
   context.session.events.recoveries += 1;
 }
 
-/** Without readers in the key's cells, and without anybody who cleans them. */
-function* alone<T>(context: Context, key: Key, work: () => Protocol<T>): Protocol<T> {
+/** With the key claimed, without readers in its cells, and without anybody who cleans them. */
+function alone<T>(context: Context, key: Key, work: () => Protocol<T>): Protocol<T> {
+  return claimed(context, key, () => undisturbed(context, key, work));
+}
+
+function* undisturbed<T>(context: Context, key: Key, work: () => Protocol<T>): Protocol<T> {
   const { locks, stale } = context.session;
   stale.freeze(key);
   try {

@@ -3,6 +3,7 @@
 
 import type { Key } from "@pdpm/kv";
 import type { Protocol } from "@pdpm/verbs";
+import { claimed } from "./claim-key.ts";
 import type { Context, Session, Unwiped } from "./session.ts";
 import { wipe } from "./wipe.ts";
 
@@ -13,18 +14,24 @@ export function leaveUnwiped(session: Session, key: Key, { pointer, sizeClass }:
   else list.push({ pointer, sizeClass });
 }
 
-/** Wipes what failed writes of `key` left. The key is claimed, or nothing else runs any more. */
+/** Wipes what failed writes of `key` left; returns when nothing of it is valid any more. */
 export function* wipeLeftovers(context: Context, key: Key): Protocol<void> {
+  const { unwiped, changing } = context.session;
+  // While somebody wipes, the key is claimed.
+  if (!unwiped.has(key) && !changing.has(key)) return;
+  yield* claimed(context, key, () => wipeAll(context, key));
+}
+
+function* wipeAll(context: Context, key: Key): Protocol<void> {
   const { unwiped, pool } = context.session;
-  const list = unwiped.get(key);
-  if (list === undefined) return;
-  unwiped.delete(key);
-  try {
-    const pointers = list.map(({ pointer }) => pointer);
-    yield* wipe(context, pointers);
-  } catch (error) {
-    unwiped.set(key, [...list, ...(unwiped.get(key) ?? [])]);
-    throw error;
-  }
+  const list = [...(unwiped.get(key) ?? [])];
+  yield* wipe(
+    context,
+    list.map(({ pointer }) => pointer),
+  );
+  // What came meanwhile is still to be wiped.
+  const left = (unwiped.get(key) ?? []).filter((cell) => !list.includes(cell));
+  if (left.length > 0) unwiped.set(key, left);
+  else unwiped.delete(key);
   for (const { pointer, sizeClass } of list) pool.give(sizeClass, pointer);
 }

@@ -4,6 +4,7 @@
 import { toKey } from "@pdpm/kv";
 import { bufferClassFor, bufferImageBytes, buffersPerChunk } from "@pdpm/layout";
 import { expect, test } from "vitest";
+import type { CentralBackend } from "./central-backend.ts";
 import { audit } from "./contract-audit.ts";
 import { failureOf } from "./contract-failures.ts";
 import { World } from "./contract-scene.ts";
@@ -77,3 +78,98 @@ test("many writers that find no space wait for the one who makes it", async () =
   expect(await audit(world)).toEqual([]);
   await world.close();
 });
+
+/** Every chunk is of one class and full; then one cell in sixteen stays. */
+async function scattered(world: World): Promise<{ client: CentralBackend; kept: string[] }> {
+  const client = await world.client();
+  const names: string[] = [];
+  for (;;) {
+    const put = await world.put(client, `key ${names.length}`, "v").catch(() => undefined);
+    if (put === undefined) break;
+    names.push(`key ${names.length}`);
+  }
+  const kept: string[] = [];
+  for (const [i, name] of names.entries()) {
+    if (i % 16 === 0) kept.push(name);
+    else await client.delete(toKey(name), undefined, {});
+  }
+  return { client, kept };
+}
+
+test("a chunk with live cells is emptied for a class that starves", async () => {
+  const world = new World(small);
+  const host = await world.start();
+  const { client, kept } = await scattered(world);
+  for (let i = 0; i < 3; i += 1) await world.put(client, `large ${i}`, "x".repeat(12_000));
+  expect(host.coordinator.session.events.relocated).toBeGreaterThan(20);
+  for (const name of kept) {
+    // Its number went with it.
+    expect(await client.get(toKey(name), {})).toMatchObject({ version: 1 });
+  }
+  await failureOf(world.put(client, "large 3", "x".repeat(12_000)), "PDPM_NO_SPACE");
+  await client.stats();
+  expect(await audit(world)).toEqual([]);
+  await world.close();
+});
+
+test("keys that are written, read and deleted while their cells move lose nothing", async () => {
+  const world = new World(small);
+  const host = await world.start();
+  const { client, kept } = await scattered(world);
+  let isOver = false;
+  const versions = new Map<string, number>();
+  const writers = kept.slice(0, 30).map(async (name, i) => {
+    while (!isOver) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (i % 3 === 0) {
+        expect(await world.get(client, name)).toBe("v");
+        continue;
+      }
+      const version = await world.put(client, name, `${i}`);
+      expect(version).toBeGreaterThan(versions.get(name) ?? 1);
+      versions.set(name, version);
+      if (i % 3 === 2) {
+        expect(await client.delete(toKey(name), undefined, {})).toBe(version);
+        expect(await world.get(client, name)).toBeUndefined();
+      } else {
+        expect(await world.get(client, name)).toBe(`${i}`);
+      }
+    }
+  });
+  for (let turn = 0; turn < 3; turn += 1) {
+    await world.put(client, "large", "x".repeat(12_000 - 2000 * turn));
+    await client.delete(toKey("large"), undefined, {});
+  }
+  isOver = true;
+  await Promise.all(writers);
+  expect(host.coordinator.session.events.relocated).toBeGreaterThan(0);
+  for (const name of kept.slice(30)) expect(await world.get(client, name)).toBe("v");
+  await client.stats();
+  expect(await audit(world)).toEqual([]);
+  await world.close();
+});
+
+test("a coordinator that dies at any step of it leaves a store that goes on", async () => {
+  for (let steps = 0; steps < 400; steps += 23) {
+    const world = new World({ ...small, seed: `empty ${steps}` });
+    await world.start();
+    const { client, kept } = await scattered(world);
+    const dying = world.dieAfter(steps);
+    const putting = world.put(client, "large", "x".repeat(12_000)).catch((error: Error) => error);
+    await Promise.race([dying, putting]);
+    world.kill();
+    await world.start();
+    await putting;
+    await world.put(client, "large", "y".repeat(12_000));
+    expect(await world.get(client, "large")).toBe("y".repeat(12_000));
+    for (const name of kept) expect(await world.get(client, name)).toBe("v");
+    const session = world.host?.coordinator.session;
+    while (session?.sweep.isUnderWay) {
+      world.host?.housekeeping.wake();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.stats();
+    expect(await audit(world)).toEqual([]);
+    await world.close();
+  }
+}, 60_000);

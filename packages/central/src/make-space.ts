@@ -1,86 +1,100 @@
-// More cells of a size class, for a write that found none: what was superseded is freed; then a
-// chunk that nobody uses is given to the class.
+// More cells of a size class, for a write that found none. In this order:
 //
-// A chunk goes to another class under a new number, and only when it is empty (design section 2).
-// Its place is zeroed before it is cut anew: what stood there means nothing under the new number.
+//   1. What was superseded is freed, and what is in hand of other classes given back.
+//   2. What another coordinator began and did not end is made use of.
+//   3. A chunk without a live cell becomes one of the wanted class.
+//   4. The chunk with the fewest live cells, for which there is room elsewhere, is emptied, and
+//      becomes one of the wanted class (empty-chunk.ts).
+//   5. Nothing helped: the store is full. A delete needs no cell, and never comes here.
 
-import { assert, PdpmError } from "@pdpm/base";
-import { addressOf } from "@pdpm/layout";
+import { Patience } from "@pdpm/kv";
 import type { ChunkSpace } from "@pdpm/metadata-server/protocol";
-import { type Protocol, round, write } from "@pdpm/verbs";
+import type { Protocol } from "@pdpm/verbs";
 import { ask, change } from "./calls.ts";
 import { cleanAll } from "./clean.ts";
+import { recutChunk, replaceChunk } from "./empty-chunk.ts";
 import { handBack } from "./hand-back.ts";
+import { leaseCells } from "./lease-cells.ts";
+import { noSpace } from "./no-space.ts";
 import type { Context } from "./session.ts";
 
-/** Bytes zeroed with one verb. */
-const zeroedBytes = 2 ** 20;
+/** Chunks that are tried to be emptied before the store counts as full. */
+const emptiedMost = 4;
 
 /** Returns when it is worth trying again. @throws PDPM_NO_SPACE (not-applied) */
 export function* makeSpace(context: Context, sizeClass: number): Protocol<void> {
-  const { session } = context;
-  assert(!session.isMakingSpace, "one operation makes space at a time");
-  session.isMakingSpace = true;
-  try {
-    if (yield* cleanAll(context)) return;
-    if (yield* recutSome(context, sizeClass)) return;
-  } finally {
-    session.isMakingSpace = false;
+  const { spaceTurns: turns } = context.session;
+  const arrivedAt = turns.begun;
+  const patience = new Patience(context);
+  while (turns.isTaken) {
+    yield* patience.wait("space is being made");
+    if (turns.isTaken) continue;
+    if (yield* leaseCells(context, sizeClass)) return;
+    if (turns.hasFailedSince(arrivedAt, sizeClass)) throw noSpace();
   }
-  const text = "the store is full: delete something, or create it with a larger maxBytes";
-  throw new PdpmError("PDPM_NO_SPACE", text);
+  turns.take();
+  try {
+    if (yield* findSpace(context, sizeClass)) return;
+    turns.fail(sizeClass);
+  } finally {
+    turns.end();
+  }
+  throw noSpace();
 }
 
-/** Gives a chunk without a live cell to this class. */
-function* recutSome(context: Context, sizeClass: number): Protocol<boolean> {
+function* findSpace(context: Context, sizeClass: number): Protocol<boolean> {
   const { table } = context.session;
+  yield* cleanAll(context);
   yield* handBack(context, (chunk) => table.entry(chunk)?.sizeClass !== sizeClass);
-  const chunks = yield* ask(context, { ask: "space" });
-  for (const entry of chunks) {
-    if (entry.taken + entry.leased > 0 || hasRoomFor(entry, sizeClass)) continue;
-    if (yield* recut(context, entry, sizeClass)) return true;
+  if (yield* leaseCells(context, sizeClass)) return true;
+  if (yield* finishOthers(context, sizeClass)) return true;
+  if (yield* replaceOne(context, sizeClass, isEmpty)) return true;
+  return yield* replaceOne(context, sizeClass, hasRoomElsewhere);
+}
+
+/** What a coordinator began before this one, or this one in an operation that was told to stop. */
+function* finishOthers(context: Context, sizeClass: number): Protocol<boolean> {
+  for (const entry of yield* ask(context, { ask: "space" })) {
+    const { chunk, state } = entry;
+    if (state === "retired") return yield* recutChunk(context, entry, sizeClass);
+    if (state !== "withdrawn") continue;
+    if (isEmpty(entry)) return yield* replaceChunk(context, entry, sizeClass);
+    yield* change(context, { do: "restore", chunk });
+    yield* context.session.table.load(context);
+    if (entry.sizeClass === sizeClass) return true;
   }
   return false;
 }
 
-/** Whether a chunk is of this class already, and not used up. */
-function hasRoomFor(entry: ChunkSpace, sizeClass: number): boolean {
-  return entry.state === "active" && entry.sizeClass === sizeClass && entry.free > 0;
+/** Makes one of the chunks that `isFit` a chunk of this class, the emptiest one that can be. */
+function* replaceOne(
+  context: Context,
+  sizeClass: number,
+  isFit: (chunk: ChunkSpace, all: readonly ChunkSpace[]) => boolean,
+): Protocol<boolean> {
+  const space = yield* ask(context, { ask: "space" });
+  const chunks = space
+    .filter(({ state }) => state === "active")
+    .filter((one) => one.sizeClass !== sizeClass || one.spent > 0)
+    .filter((one) => isFit(one, space))
+    .sort((a, b) => a.taken + a.leased - (b.taken + b.leased));
+  for (const chunk of chunks.slice(0, emptiedMost)) {
+    if (yield* replaceChunk(context, chunk, sizeClass)) return true;
+  }
+  return false;
 }
 
-function* recut(context: Context, entry: ChunkSpace, sizeClass: number): Protocol<boolean> {
-  const { table, events } = context.session;
-  const { chunk } = entry;
-  if (entry.state !== "retired") {
-    if (entry.state === "active") yield* change(context, { do: "withdraw", chunk });
-    const reply = yield* change(context, { do: "retire", chunk });
-    if (typeof reply === "string") {
-      yield* change(context, { do: "restore", chunk });
-      return false;
-    }
-  }
-  table.reachAgain(entry);
-  try {
-    yield* zero(context, chunk);
-  } finally {
-    table.leave(chunk);
-  }
-  // Nothing of ours is under way there: no cell of it is mapped, in hand, or being freed.
-  yield* table.load(context);
-  yield* change(context, { do: "acknowledge", generation: table.generation });
-  const reply = yield* change(context, { do: "recut", chunk, sizeClass });
-  if (reply === "no" || "waitingFor" in reply) return false;
-  events.chunksRecut += 1;
-  yield* table.load(context);
-  return true;
+function isEmpty({ taken, leased }: ChunkSpace): boolean {
+  return taken + leased === 0;
 }
 
-function* zero(context: Context, chunk: number): Protocol<void> {
-  const { session } = context;
-  const zeros = new Uint8Array(zeroedBytes);
-  for (let offset = 0; offset < session.table.chunkBytes; offset += zeroedBytes) {
-    const address = addressOf(chunk, offset);
-    const bytes = zeros.subarray(0, session.table.chunkBytes - offset);
-    yield* round(write(address, bytes), ...session.flushes(address, bytes.length));
-  }
+/** Whether the other chunks of its class have a free cell for each that is in use here. */
+function hasRoomElsewhere(
+  { chunk, sizeClass, taken }: ChunkSpace,
+  all: readonly ChunkSpace[],
+): boolean {
+  const free = all
+    .filter((one) => one.sizeClass === sizeClass && one.chunk !== chunk && one.state === "active")
+    .reduce((sum, one) => sum + one.free, 0);
+  return free >= taken;
 }

@@ -20,8 +20,10 @@ import { type Protocol, round, write } from "@pdpm/verbs";
 import { raiseHighWater } from "./high-water.ts";
 import { leaveUnwiped } from "./leftovers.ts";
 import type { Context } from "./session.ts";
-import { takeCell } from "./take-cell.ts";
 import { wipe } from "./wipe.ts";
+
+/** Where a cell of a class comes from. @throws PDPM_NO_SPACE (not-applied) */
+export type TakeCell = (context: Context, sizeClass: number) => Protocol<Pointer>;
 
 /** A cell in the making. */
 export class NewCell {
@@ -52,16 +54,17 @@ export class NewCell {
     markValid(this.image, pointer);
   }
 
-  /** Takes a cell and writes the value there, durably: one round trip. */
+  /** Takes a cell and writes the value there, durably: one round trip. @throws PDPM_NO_SPACE */
   static *write(
     context: Context,
     key: Key,
     value: Uint8Array,
     commitNumber: number,
+    take: TakeCell,
   ): Protocol<NewCell> {
     yield* raiseHighWater(context, commitNumber);
     const sizeClass = bufferClassFor(bufferImageBytes(keyBytes(key).length, value.length));
-    const pointer = yield* takeCell(context, sizeClass);
+    const pointer = yield* take(context, sizeClass);
     const cell = new NewCell(context, key, pointer, sizeClass, value, commitNumber);
     yield* cell.#write(cell.image);
     return cell;

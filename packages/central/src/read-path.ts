@@ -2,7 +2,7 @@
 //
 //   1. The entry's lock, shared with other readers.
 //   2. The mapping: where the key's cell is. A key that it does not know is looked up in the
-//   directory.
+//      directory.
 //   3. READ [header | key | value]; everything must verify.
 //
 // Linearizable: a cell that the mapping names is replaced in the mapping before the write that
@@ -14,7 +14,6 @@ import { Found, type Key, keyBytes } from "@pdpm/kv";
 import { addressIn } from "@pdpm/layout";
 import { type Protocol, read, repliesTo, together } from "@pdpm/verbs";
 import { cellBytes, liveValue } from "./cell.ts";
-import { claimKey } from "./claim-key.ts";
 import { finishDelete } from "./delete.ts";
 import { locateValue, readCell } from "./locate.ts";
 import type { MappingEntry } from "./mapping.ts";
@@ -22,7 +21,7 @@ import type { Context } from "./session.ts";
 
 /** The value of `key`, or undefined. */
 export function* readKey(context: Context, key: Key): Protocol<Found | undefined> {
-  const { locks, mapping, changing } = context.session;
+  const { locks, mapping } = context.session;
   for (;;) {
     if (!locks.tryRead(key)) yield* locks.read(context, key);
     let found: Found | undefined | "wiped";
@@ -34,12 +33,7 @@ export function* readKey(context: Context, key: Key): Protocol<Found | undefined
       locks.endRead(key);
     }
     if (found !== "wiped") return found;
-    yield* claimKey(context, key);
-    try {
-      yield* finishDelete(context, key);
-    } finally {
-      changing.delete(key);
-    }
+    yield* finishDelete(context, key);
   }
 }
 

@@ -11,6 +11,7 @@ import { CellPool } from "./cell-pool.ts";
 import { ChunkTable } from "./chunk-table.ts";
 import { EntryLocks } from "./entry-locks.ts";
 import { Mapping } from "./mapping.ts";
+import { SpaceTurns } from "./space-turns.ts";
 import { StaleQueue } from "./stale-queue.ts";
 import { SweepState } from "./sweep-state.ts";
 
@@ -77,8 +78,7 @@ export class Session {
   readonly doubts: Set<Pointer> = new Set<Pointer>();
   /** No commit number above it is used before the mark on memory node 0 was raised (H23). */
   highWater = 0;
-  /** Some operation looks for space already. */
-  isMakingSpace = false;
+  readonly spaceTurns: SpaceTurns = new SpaceTurns();
   readonly sweep: SweepState = new SweepState();
 
   constructor(options: SessionOptions) {

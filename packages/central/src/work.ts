@@ -11,7 +11,7 @@ import { sweepPage } from "./sweep.ts";
 
 /** One turn. True if there is more to do at once. */
 export function* work(context: Context): Protocol<boolean> {
-  const { pool, stale, unwiped, changing } = context.session;
+  const { pool, stale, unwiped } = context.session;
   const isSweeping = yield* sweepPage(context);
   let isCleaning = false;
   if (!stale.isBusy) isCleaning = (yield* cleanSome(context)) && stale.count > 0;
@@ -21,15 +21,11 @@ export function* work(context: Context): Protocol<boolean> {
     if (!pool.refilling.has(sizeClass)) yield* refill(context, sizeClass);
   }
   for (const key of [...unwiped.keys()]) {
-    if (changing.has(key)) continue;
-    changing.add(key);
     try {
       yield* wipeLeftovers(context, key);
     } catch (error) {
       // Still out of reach; the others may not be.
       if (!isPdpmError(error)) throw error;
-    } finally {
-      changing.delete(key);
     }
   }
   return isSweeping || isCleaning;
