@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly nodeCount?: number;
   readonly mappingMost?: number;
   readonly faults?: MemoryStoreFaults;
+  /** @defaultValue "power" */
+  readonly durability?: "power" | "process";
 }
 
 /** What it takes for a coordinator to be killed at some step, and how. */
@@ -63,7 +65,7 @@ export class World {
     readonly chunkBytes: number;
     readonly chunksMost: number;
     readonly nodeCount: number;
-    readonly durability: "power";
+    readonly durability: "power" | "process";
   };
   readonly memories: readonly ArrayMemory[];
   readonly service: MetadataService;
@@ -89,7 +91,8 @@ export class World {
     const { chunkBytes = 2 ** 16, chunksMost = 40, nodeCount = 2 } = options;
     this.#options = options;
     this.prng = new Prng(options.seed ?? "world");
-    this.label = { chunkBytes, chunksMost, nodeCount, durability: "power" };
+    const { durability = "power" } = options;
+    this.label = { chunkBytes, chunksMost, nodeCount, durability };
     const most = regionHeaderBytes + (chunksMost + 1) * chunkBytes;
     this.memories = Array.from(
       { length: nodeCount },

@@ -3,6 +3,7 @@
 import { toKey } from "@pdpm/kv";
 import { Verb } from "@pdpm/verbs";
 import { expect, test } from "vitest";
+import { cleanSome } from "./clean.ts";
 import { audit, validCells } from "./contract-audit.ts";
 import { changeIn, Pause, World } from "./contract-scene.ts";
 
@@ -100,6 +101,29 @@ test("a delete waits for cells of its key that are being freed", async () => {
   pause.end();
   expect(await deleting).toBe(3);
   await cleaning;
+  await world.close();
+  expect(await audit(world)).toEqual([]);
+});
+
+test("cells of a key that is being deleted are not freed by anybody else", async () => {
+  const world = new World();
+  const host = await world.start();
+  const client = await world.client();
+  host.housekeeping.end();
+  for (let i = 0; i < 3; i += 1) await world.put(client, "k", `${i}`);
+  await world.put(client, "other", "v");
+  await world.put(client, "other", "w");
+  const pause = new Pause();
+  world.hook = ({ request }) => (changeIn(request) === "forget" ? pause.at() : undefined);
+  const deleting = client.delete(toKey("k"), undefined, {});
+  await pause.reached;
+  world.hook = undefined;
+  await world.run(cleanSome);
+  expect((await world.lookup("other")).stale).toHaveLength(0);
+  expect((await world.lookup("k")).stale).toHaveLength(2);
+  pause.end();
+  expect(await deleting).toBe(3);
+  expect(host.coordinator.session.stale.count).toBe(0);
   await world.close();
   expect(await audit(world)).toEqual([]);
 });

@@ -101,6 +101,26 @@ test("superseded cells of any key that a dead coordinator left are freed in the 
   await world.close();
 });
 
+test("superseded cells that a look-up shows are freed without the sweep", async () => {
+  const world = new World();
+  const host = await world.start();
+  const client = await world.client();
+  host.housekeeping.end();
+  for (const key of ["a", "b", "c"]) {
+    for (let i = 0; i < 3; i += 1) await world.put(client, key, `${i}`);
+  }
+  world.kill();
+  const next = await world.start();
+  next.housekeeping.end();
+  await world.get(client, "a");
+  await world.put(client, "b", "new");
+  expect(next.coordinator.session.stale.count).toBeGreaterThanOrEqual(5);
+  await client.stats();
+  expect((await world.lookup("a")).stale).toEqual([]);
+  expect((await world.lookup("b")).stale).toEqual([]);
+  await world.close();
+});
+
 test("one who lives keeps the office", async () => {
   const world = new World();
   await world.start();
