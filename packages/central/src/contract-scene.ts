@@ -77,6 +77,8 @@ export class World {
   host: CentralHost | undefined;
   /** Called before every round and call of a coordinator; what it returns is waited for. */
   hook: Hook | undefined;
+  /** Called after every request to the service, before its answer is heard. */
+  replyHook: Hook | undefined;
   /** In place of `ask`, for clients. */
   way: ((request: unknown) => Promise<unknown>) | undefined;
   /**
@@ -304,6 +306,7 @@ export class World {
         return never;
       }
       const reply = await this.service.handle(request as MetadataRequest);
+      await this.replyHook?.({ request });
       if (isLast) fate.die();
       return fate.isDead ? never : reply;
     };

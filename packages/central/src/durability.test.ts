@@ -1,5 +1,5 @@
-// What survives a power failure: in a store that promises it every write and every CAS is flushed in
-// its own round, behind it; in one that promises less nothing is ever flushed.
+// What survives a power failure: in a store that promises it every write and every CAS is flushed
+// in its own round, behind it; in one that promises less nothing is ever flushed.
 
 import { toKey } from "@pdpm/kv";
 import { type Round, Verb } from "@pdpm/verbs";
@@ -21,7 +21,9 @@ function unflushed(round: Round): number {
   }).length;
 }
 
-/** Every kind of write: inserts, updates, deletes, cleaning, a chunk for another size, a takeover. */
+/**
+ * Every kind of write: inserts, updates, deletes, cleaning, a chunk for another size, a takeover.
+ */
 async function work(world: World): Promise<void> {
   await world.start();
   const client = await world.client();

@@ -2,12 +2,15 @@
 // is lost on the way.
 
 import { toKey } from "@pdpm/kv";
-import { bufferClassFor, bufferImageBytes, buffersPerChunk } from "@pdpm/layout";
+import { addressIn, bufferClassFor, bufferImageBytes, buffersPerChunk } from "@pdpm/layout";
+import type { ChunkTableReply } from "@pdpm/metadata-server/protocol";
+import { Verb } from "@pdpm/verbs";
 import { expect, test } from "vitest";
 import type { CentralBackend } from "./central-backend.ts";
 import { audit } from "./contract-audit.ts";
 import { failureOf } from "./contract-failures.ts";
-import { World } from "./contract-scene.ts";
+import { changeIn, Pause, World } from "./contract-scene.ts";
+import { relocate } from "./relocate.ts";
 
 const small = { chunkBytes: 2 ** 14, chunksMost: 5, nodeCount: 1 };
 
@@ -107,6 +110,53 @@ test("a chunk with live cells is emptied for a class that starves", async () => 
     expect(await client.get(toKey(name), {})).toMatchObject({ version: 1 });
   }
   await failureOf(world.put(client, "large 3", "x".repeat(12_000)), "PDPM_NO_SPACE");
+  await client.stats();
+  expect(await audit(world)).toEqual([]);
+  await world.close();
+});
+
+test("a chunk that cannot be emptied serves on", async () => {
+  const world = new World({ ...small, chunksMost: 2 });
+  await world.start();
+  const client = await world.client();
+  await world.put(client, "k", "old");
+  const pause = new Pause();
+  world.hook = ({ round }) => (round?.[0]?.verb === Verb.write ? pause.at() : undefined);
+  const writing = world.put(client, "k", "new");
+  await pause.reached;
+  world.hook = undefined;
+  await failureOf(world.put(client, "large", "x".repeat(12_000)), "PDPM_NO_SPACE");
+  const { chunks }: ChunkTableReply = await world.service.handle({ ask: "table" });
+  expect(chunks.map(({ state }) => state)).toEqual(["active"]);
+  pause.end();
+  await writing;
+  expect(await world.get(client, "k")).toBe("new");
+  await client.delete(toKey("k"), undefined, {});
+  await world.put(client, "large", "x".repeat(12_000));
+  await world.close();
+});
+
+test("a cell moves before its write is committed or after, not in between", async () => {
+  const world = new World();
+  const host = await world.start();
+  const client = await world.client();
+  await world.put(client, "k", "old");
+  const pause = new Pause();
+  world.replyHook = ({ request }) => (changeIn(request) === "supersede" ? pause.at() : undefined);
+  const writing = world.put(client, "k", "new");
+  await pause.reached;
+  world.replyHook = undefined;
+  // Committed, and the coordinator does not know yet.
+  const { head } = await world.lookup("k");
+  const moving = world.run((context) => relocate(context, addressIn(head as bigint)));
+  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  pause.end();
+  await Promise.all([writing, moving]);
+  expect(host.coordinator.session.events.relocated).toBe(1);
+  const moved = (await world.lookup("k")).head;
+  expect(moved).not.toBe(head);
+  expect(host.coordinator.session.mapping.get(toKey("k"))?.pointer).toBe(moved);
+  expect(await world.get(client, "k")).toBe("new");
   await client.stats();
   expect(await audit(world)).toEqual([]);
   await world.close();

@@ -32,3 +32,17 @@ test("warm: 1 call and 1 round trip per get, update, insert and delete", async (
   expect([get?.roundTrips, put?.roundTrips]).toEqual([0, 0]);
   await world.close();
 });
+
+test("a key that the mapping forgot is looked up once", async () => {
+  const world = new World({ mappingMost: 1 });
+  const host = await world.start();
+  const client = await world.client();
+  await world.put(client, "a", "1");
+  await world.put(client, "b", "2");
+  const calls = (): number => host.coordinator.counters().operations["get"]?.calls ?? 0;
+  for (let i = 0; i < 3; i += 1) expect(await world.get(client, "a")).toBe("1");
+  expect(calls()).toBe(1);
+  expect(await world.get(client, "b")).toBe("2");
+  expect(calls()).toBe(2);
+  await world.close();
+});
