@@ -1,30 +1,24 @@
-// The server half: listens for clients, at a loopback port or a Unix socket, and gives their
-// requests to a service.
+// The server half: listens for clients, at a port or a Unix socket, and gives their requests to a
+// service.
 //
-// - Nothing of a message is believed before it was decoded and looked over; a malformed one ends
-//   the connection with a close code, and nothing of it happens.
-// - A connection has a bounded number of calls under way; the service has a deadline for each.
+// - Who has no business here is refused before there is a WebSocket: a browser (Origin), too many.
 // - It keeps no state but when it heard last of each client: that is liveness, not data.
+// - A client that gives no sign of life is cut off.
 
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, PdpmError } from "@pdpm/base";
-import { CloseCode, closeReason, wsLimits } from "@pdpm/transport-ws";
+import { CloseCode, wsLimits } from "@pdpm/transport-ws";
 import { type WebSocket, WebSocketServer } from "ws";
-import {
-  decodeMessage,
-  encodeMessage,
-  failureMessage,
-  messageBytesMost,
-  type ServerHello,
-  type ServerMessage,
-} from "./wire.ts";
+import { ServedClient } from "./served-client.ts";
+import { messageBytesMost, type ServerHello } from "./wire.ts";
 
-/** Calls of one connection that may be under way. */
-export const callsMost = 4096;
 /** Connections at once. */
 const connectionsMost = 1024;
+/** Clients whose last pulse is remembered; whoever was heard of longest ago is forgotten first. */
+const heardMost = 65_536;
+const closeGraceMs = 500;
 
 /** Where to listen: a port of an address that the caller allows, or a socket's path. */
 export type ListenAt =
@@ -36,8 +30,10 @@ export interface ListenerOptions {
   readonly at: ListenAt;
   readonly clock: Clock;
   readonly hello: ServerHello;
-  /** Answers one request of a stranger. */
+  /** Answers one request of a stranger, by a deadline of its own. */
   readonly handle: (request: unknown) => Promise<unknown>;
+  /** A client that is silent for two of these is cut off. @defaultValue 30000 */
+  readonly keepAliveMs?: number;
 }
 
 /** A listening server. */
@@ -45,8 +41,10 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #http: Server;
   readonly #ws: WebSocketServer;
-  readonly #sockets = new Set<WebSocket>();
+  readonly #clients = new Map<WebSocket, ServedClient>();
   readonly #heard = new Map<number, number>();
+  #cancelTick: () => void = () => undefined;
+  #isClosing = false;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
@@ -67,6 +65,7 @@ export class Listener {
   static async start(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     await listener.#listen();
+    listener.#tick();
     return listener;
   }
 
@@ -87,15 +86,19 @@ export class Listener {
 
   /** Stops accepting and ends every connection. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#cancelTick();
     const closed = new Promise<void>((resolve) => {
       this.#http.close(() => resolve());
     });
-    for (const socket of this.#sockets) {
-      socket.close(CloseCode.goingAway, "the metadata server closes");
-      this.#options.clock.after(500, () => socket.terminate(), { holds: false });
-    }
+    const sockets = [...this.#clients.keys()];
+    for (const socket of sockets) socket.close(CloseCode.goingAway, "the metadata server closes");
+    const cancel = this.#options.clock.after(closeGraceMs, () => {
+      for (const socket of sockets) socket.terminate();
+    });
     this.#http.closeAllConnections();
     await closed;
+    cancel();
   }
 
   #listen(): Promise<void> {
@@ -117,12 +120,7 @@ export class Listener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => undefined); // A client that goes away ends its own connection only.
-    const refusal =
-      request.headers.origin !== undefined
-        ? "403 Forbidden"
-        : this.#sockets.size >= connectionsMost
-          ? "503 Service Unavailable"
-          : null;
+    const refusal = this.#refusal(request);
     if (refusal !== null) {
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
@@ -130,41 +128,34 @@ export class Listener {
     this.#ws.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket));
   }
 
+  #refusal(request: IncomingMessage): string | null {
+    if (request.headers.origin !== undefined) return "403 Forbidden";
+    const isFull = this.#isClosing || this.#clients.size >= connectionsMost;
+    return isFull ? "503 Service Unavailable" : null;
+  }
+
   #accept(socket: WebSocket): void {
-    this.#sockets.add(socket);
-    let calls = 0;
-    const send = (message: ServerMessage): void => {
-      if (socket.readyState === socket.OPEN) socket.send(encodeMessage(message));
+    const { hello, handle } = this.#options;
+    const onPulse = (client: number): void => this.#hear(client);
+    this.#clients.set(socket, new ServedClient(socket, { hello, handle, onPulse }));
+    socket.once("close", () => this.#clients.delete(socket));
+  }
+
+  #hear(client: number): void {
+    this.#heard.delete(client);
+    this.#heard.set(client, this.#options.clock.now());
+    for (const oldest of this.#heard.keys()) {
+      if (this.#heard.size <= heardMost) break;
+      this.#heard.delete(oldest);
+    }
+  }
+
+  #tick(): void {
+    const { clock, keepAliveMs = 30_000 } = this.#options;
+    const tick = (): void => {
+      for (const client of this.#clients.values()) client.tick();
+      this.#tick();
     };
-    const refuse = (code: number, reason: string): void => socket.close(code, closeReason(reason));
-    socket.on("close", () => this.#sockets.delete(socket));
-    socket.on("error", () => undefined); // Followed by "close".
-    socket.on("message", (data: Buffer, isBinary: boolean) => {
-      const message = isBinary ? decodeMessage(data) : undefined;
-      if (message === undefined) return refuse(CloseCode.malformed, "not a message of pdpm");
-      const [kind, number, request] = message;
-      if (!Number.isSafeInteger(number) || (number as number) < 1) {
-        return refuse(CloseCode.malformed, "a message without a number");
-      }
-      if (kind === "pulse") {
-        this.#heard.set(number as number, this.#options.clock.now());
-        if (this.#heard.size > 65_536) this.#heard.clear();
-        return;
-      }
-      if (kind !== "call") return refuse(CloseCode.malformed, `unknown message "${String(kind)}"`);
-      if (calls >= callsMost) return refuse(CloseCode.policy, `over ${callsMost} calls at once`);
-      calls += 1;
-      this.#options.handle(request).then(
-        (reply) => {
-          calls -= 1;
-          send(["ok", number as number, reply]);
-        },
-        (error: unknown) => {
-          calls -= 1;
-          send(failureMessage(number as number, error));
-        },
-      );
-    });
-    send(["hello", this.#options.hello]);
+    this.#cancelTick = clock.after(keepAliveMs, tick, { holds: false });
   }
 }

@@ -17,6 +17,9 @@ export const wireVersion = 1;
 /** The largest message: a value of 1 MiB with its key, or a batch of moves. */
 export const messageBytesMost: number = 4 * 2 ** 20;
 
+/** Calls of one connection that wait for their answers at most, as the client counts them. */
+export const callsMost = 4096;
+
 /** What a server says of itself. */
 export interface ServerHello {
   readonly protocol: number;
@@ -42,6 +45,26 @@ export type ServerMessage =
 
 const packr = new Packr({ useRecords: false, largeBigIntToFloat: false });
 const unpackr = new Unpackr({ useRecords: false });
+
+/** Why a hello is none that this client understands, or null. */
+export function invalidServerHello(body: unknown): string | null {
+  if (typeof body !== "object" || body === null) return "its hello is none";
+  const hello = body as Readonly<Record<string, unknown>>;
+  if (hello["protocol"] !== wireVersion) {
+    return `it speaks protocol ${String(hello["protocol"])}, this client ${wireVersion}`;
+  }
+  const { storeId, design, pid, features, credential, memoryNodes } = hello;
+  if (typeof storeId !== "string" || !/^[0-9a-f]{16}$/.test(storeId)) return "it names no store";
+  if (design !== "clover" && design !== "central") return "it names no design with a server";
+  if (!Number.isSafeInteger(pid)) return "its hello's pid is no number";
+  if (!areTexts(features)) return "its hello's features are no texts";
+  if (credential !== "") return "it wants a credential, and this client knows none";
+  return areTexts(memoryNodes) ? null : "its hello's memory nodes are no texts";
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
 
 /** A message as bytes. */
 export function encodeMessage(message: ClientMessage | ServerMessage): Uint8Array {

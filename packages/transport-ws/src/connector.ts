@@ -1,4 +1,4 @@
-// Keeps one client connected to one node: opens a link, and another one when it breaks.
+// Keeps one client connected to one server: opens a link, and another one when it breaks.
 //
 // - One attempt at a time, each with a deadline, `prepare` included. A link that broke is replaced
 //   at once, unless it broke young again; after an attempt that failed the next one waits. Waits
@@ -8,46 +8,57 @@
 
 import { type BackoffOptions, backoffMs, type Clock, PdpmError, type Prng } from "@pdpm/base";
 import { CloseCode } from "./limits.ts";
-import { Link, type LinkOptions } from "./link.ts";
 
-/** What a connector needs. Times are milliseconds. */
-export interface ConnectorOptions {
+/** One living connection, as a connector needs it. */
+export interface Connected {
+  /** @throws PDPM_UNAVAILABLE when it is gone or going. */
+  throwIfGone(): void;
+  /** Ends it, within about `graceMs`. */
+  close(graceMs: number): Promise<void>;
+  /** Cuts it off at once. */
+  cut(code: number, why: string): void;
+}
+
+/** What a connector needs. */
+export interface ConnectorOptions<L extends Connected> {
+  /** The server, in messages. */
   readonly url: string;
   readonly clock: Clock;
   readonly prng: Prng;
-  readonly connectTimeoutMs: number;
-  readonly keepAliveMs: number;
   readonly backoff: BackoffOptions;
-  readonly onReplies: LinkOptions["onReplies"];
-  readonly onBytes: LinkOptions["onBytes"];
+  /**
+   * One attempt; ends by a deadline of its own, or when `signal` says so. `onGone` is called once,
+   * when a link that was opened is gone.
+   */
+  open(onGone: (link: L, error: PdpmError) => void, signal: AbortSignal): Promise<L>;
   /** The last step of an attempt, on a link that has said hello. When it rejects, so does that. */
-  prepare(link: Link): Promise<void>;
+  prepare(link: L): Promise<void>;
   onDown(error: PdpmError): void;
 }
 
 const closeGraceMs = 250;
 
 /** See the head of this file. */
-export class Connector {
+export class Connector<L extends Connected> {
   /** Links that were up so far. */
   connections = 0;
-  readonly #options: ConnectorOptions;
+  readonly #options: ConnectorOptions<L>;
   readonly #closing = new AbortController();
-  #link: Link | undefined;
-  #attempt: Promise<Link> | undefined;
+  #link: L | undefined;
+  #attempt: Promise<L> | undefined;
   #isRetrying = false;
   #failures = 0;
   #upAt = 0;
   #cancelRetry: (() => void) | undefined;
   #lastError: PdpmError;
 
-  constructor(options: ConnectorOptions) {
+  constructor(options: ConnectorOptions<L>) {
     this.#options = options;
     this.#lastError = new PdpmError("PDPM_UNAVAILABLE", `${options.url} was not reached yet`);
   }
 
   /** The link that is up now. */
-  get link(): Link | undefined {
+  get link(): L | undefined {
     return this.#link;
   }
 
@@ -62,7 +73,7 @@ export class Connector {
   }
 
   /** The link; tries to connect, now, if there is none. */
-  connected(): Promise<Link> {
+  connected(): Promise<L> {
     if (this.#closing.signal.aborted) {
       return Promise.reject(new PdpmError("PDPM_CLOSED", `${this.#options.url} was closed`));
     }
@@ -93,7 +104,7 @@ export class Connector {
     await Promise.allSettled([link?.close(closeGraceMs), this.#attempt]);
   }
 
-  #start(): Promise<Link> {
+  #start(): Promise<L> {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     const attempt = this.#open().then(
@@ -110,13 +121,9 @@ export class Connector {
     return attempt;
   }
 
-  async #open(): Promise<Link> {
-    const { url, clock, connectTimeoutMs, keepAliveMs, onReplies, onBytes } = this.#options;
-    const onGone = (link: Link, error: PdpmError): void => this.#gone(link, error);
-    const link = await Link.open(
-      { url, clock, connectTimeoutMs, keepAliveMs, onReplies, onBytes, onGone },
-      this.#closing.signal,
-    );
+  async #open(): Promise<L> {
+    const onGone = (link: L, error: PdpmError): void => this.#gone(link, error);
+    const link = await this.#options.open(onGone, this.#closing.signal);
     const onAbort = (): void => link.cut(CloseCode.normal, "the client was closed");
     this.#closing.signal.addEventListener("abort", onAbort);
     try {
@@ -129,7 +136,7 @@ export class Connector {
       this.#closing.signal.removeEventListener("abort", onAbort);
     }
     this.#link = link;
-    this.#upAt = clock.now();
+    this.#upAt = this.#options.clock.now();
     this.connections += 1;
     return link;
   }
@@ -144,7 +151,7 @@ export class Connector {
     return failure;
   }
 
-  #gone(link: Link, error: PdpmError): void {
+  #gone(link: L, error: PdpmError): void {
     // A link that went while it was being prepared fails its attempt instead.
     if (this.#link !== link) return;
     const { clock, backoff } = this.#options;

@@ -1,11 +1,10 @@
-// One connection of a client to a memory node, from the first byte to the last. It carries frames
-// and control calls; what is in the frames, and connecting again, is for others (RoundWindow,
-// WsNode).
+// One connection of a client to a memory node. It carries frames and control calls; what is in the
+// frames, and connecting again, is for others (RoundWindow, WsNode).
 //
-// - `open` ends by its deadline, also when the node is stopped: the kernel accepts, nobody answers.
+// - It begins with the node's hello, within the attempt's deadline.
 // - Once it is gone it never comes back; every call that waits for an answer rejects.
 
-import { type Clock, PdpmError } from "@pdpm/base";
+import { assert, type Clock, PdpmError } from "@pdpm/base";
 import {
   answerCode,
   answerOutcome,
@@ -20,10 +19,10 @@ import {
   invalidControlFrame,
   messageBytesMost,
 } from "@pdpm/layout/frame";
-import { WebSocket } from "ws";
 import { invalidHello, type NodeHello } from "./control.ts";
 import { type FrameBuffer, returnFrame } from "./frame-buffer.ts";
-import { CloseCode, callsMost, closeReason, wsLimits } from "./limits.ts";
+import { callsMost } from "./limits.ts";
+import { SocketLine } from "./socket-line.ts";
 
 /** What a link needs and tells. */
 export interface LinkOptions {
@@ -46,39 +45,17 @@ interface Call {
   reject(error: PdpmError): void;
 }
 
-const silentTicksMost = 2;
-const binary = { binary: true, compress: false } as const;
-
-// Masks hide a browser's bytes from proxies. Between two processes of ours they would cost a pass
-// over every byte on both sides; with a mask of zeros ws skips both passes.
-function maskWithZeros(mask: Buffer): void {
-  mask.fill(0);
-}
-
 /** One living connection. */
 export class Link {
   /** What the node said of itself when this connection began. */
   hello!: NodeHello;
   readonly #options: LinkOptions;
-  readonly #socket: WebSocket;
   readonly #calls = new Map<number, Call>();
+  #line: SocketLine | undefined;
   #nextCall = 1;
-  #why: string | undefined;
-  #isOpen = false;
-  #silentTicks = 0;
-  #cancelKeepAlive: (() => void) | undefined;
 
   private constructor(options: LinkOptions) {
     this.#options = options;
-    this.#socket = new WebSocket(options.url, {
-      ...wsLimits,
-      maxPayload: messageBytesMost,
-      generateMask: maskWithZeros,
-    } as object);
-    this.#socket.on("message", (message: Buffer, isBinary) => this.#take(message, isBinary));
-    this.#socket.on("pong", () => {
-      this.#silentTicks = 0;
-    });
   }
 
   /**
@@ -87,43 +64,33 @@ export class Link {
    */
   static async open(options: LinkOptions, signal: AbortSignal): Promise<Link> {
     const link = new Link(options);
-    const giveUp = (why: string): void => {
-      link.#why ??= why;
-      link.#socket.terminate();
+    const { url, clock, connectTimeoutMs, keepAliveMs } = options;
+    const lineOptions = {
+      url,
+      name: `memory node ${url}`,
+      clock,
+      connectTimeoutMs,
+      keepAliveMs,
+      messageBytesMost,
+      onMessage: (message: Buffer) => link.#take(message),
+      onGone: (error: PdpmError, wasOpen: boolean) => link.#gone(error, wasOpen),
     };
-    const onAbort = (): void => giveUp("the client was closed");
-    const cancel = options.clock.after(
-      options.connectTimeoutMs,
-      () => giveUp(`no answer within ${options.connectTimeoutMs} ms`),
-      { holds: false },
-    );
-    signal.addEventListener("abort", onAbort);
-    try {
-      if (signal.aborted) onAbort();
-      await link.#connected();
+    await SocketLine.open(lineOptions, signal, async (line) => {
+      link.#line = line;
       link.hello = await link.#sayHello();
-      link.throwIfGone();
-      link.#isOpen = true;
-      link.#keepAlive();
-      return link;
-    } catch (error) {
-      link.#socket.terminate();
-      throw error;
-    } finally {
-      cancel();
-      signal.removeEventListener("abort", onAbort);
-    }
+    });
+    return link;
   }
 
   /** @throws PDPM_UNAVAILABLE when this link is gone or going. */
   throwIfGone(): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) throw this.#unavailable("not-applied");
+    this.#connected().throwIfGone();
   }
 
   /** Sends a frame; its buffer goes back to the pool when the socket has taken it. */
   send(frame: FrameBuffer): void {
     this.#options.onBytes(frame.used, 0);
-    this.#socket.send(frame.bytes.subarray(0, frame.used), binary, () => returnFrame(frame));
+    this.#connected().send(frame.bytes.subarray(0, frame.used), () => returnFrame(frame));
   }
 
   /**
@@ -158,40 +125,23 @@ export class Link {
         reject: (error) => settle(() => reject(error)),
       });
       this.#options.onBytes(frame.length, 0);
-      this.#socket.send(frame, binary);
+      this.#connected().send(frame);
     });
   }
 
   /** Ends it: says goodbye, and does not wait for the answer longer than `graceMs`. */
-  async close(graceMs: number): Promise<void> {
-    if (this.#socket.readyState === WebSocket.CLOSED) return;
-    const closed = new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
-    const cancel = this.#options.clock.after(graceMs, () => this.#socket.terminate());
-    this.#socket.close(CloseCode.normal);
-    await closed;
-    cancel();
+  close(graceMs: number): Promise<void> {
+    return this.#connected().close(graceMs);
   }
 
   /** Cuts it off at once. */
   cut(code: number, why: string): void {
-    this.#why ??= why;
-    this.#socket.close(code, closeReason(why));
-    this.#socket.terminate();
+    this.#connected().cut(code, why);
   }
 
-  #connected(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.once("open", resolve);
-      this.#socket.on("error", (error) => {
-        this.#why ??= error.message;
-      });
-      this.#socket.once("close", (code, reason) => {
-        const text = reason.toString();
-        this.#why ??= text === "" ? `closed by the node (${code})` : `${text} (${code})`;
-        this.#gone();
-        reject(this.#unavailable("not-applied"));
-      });
-    });
+  #connected(): SocketLine {
+    assert(this.#line !== undefined, "a link is not told before it is connected");
+    return this.#line;
   }
 
   async #sayHello(): Promise<NodeHello> {
@@ -206,18 +156,12 @@ export class Link {
     return body as unknown as NodeHello;
   }
 
-  #take(message: Buffer, isBinary: boolean): void {
-    // The rest of a chunk whose first frame had us cut the link off.
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#silentTicks = 0;
+  #take(message: Buffer): string | null {
     this.#options.onBytes(0, message.length);
     const view = new DataView(message.buffer, message.byteOffset, message.length);
-    let reason: string | null = "a text message is not a frame";
-    if (isBinary && view.byteLength > 0) {
-      if (frameKind(view) === FrameKind.replies) reason = this.#options.onReplies(view, message);
-      else reason = this.#answer(view, message);
-    }
-    if (reason !== null) this.cut(CloseCode.malformed, `malformed frame: ${reason}`);
+    if (view.byteLength === 0) return "an empty message is not a frame";
+    if (frameKind(view) === FrameKind.replies) return this.#options.onReplies(view, message);
+    return this.#answer(view, message);
   }
 
   #answer(view: DataView, message: Buffer): string | null {
@@ -242,29 +186,8 @@ export class Link {
     return null;
   }
 
-  /** Every tick of silence asks for a sign of life; the second one in a row ends the link. */
-  #keepAlive(): void {
-    const { clock, keepAliveMs } = this.#options;
-    const tick = (): void => {
-      this.#silentTicks += 1;
-      if (this.#silentTicks > silentTicksMost) {
-        this.cut(CloseCode.goingAway, `no sign of life for ${this.#silentTicks * keepAliveMs} ms`);
-        return;
-      }
-      this.#socket.ping();
-      this.#keepAlive();
-    };
-    this.#cancelKeepAlive = clock.after(keepAliveMs, tick, { holds: false });
-  }
-
-  #gone(): void {
-    this.#cancelKeepAlive?.();
-    for (const call of [...this.#calls.values()]) call.reject(this.#unavailable("unknown"));
-    if (this.#isOpen) this.#options.onGone(this, this.#unavailable("unknown"));
-  }
-
-  #unavailable(outcome: "not-applied" | "unknown"): PdpmError {
-    const text = `memory node ${this.#options.url} cannot be reached: ${this.#why ?? "it broke"}`;
-    return new PdpmError("PDPM_UNAVAILABLE", text, { outcome });
+  #gone(error: PdpmError, wasOpen: boolean): void {
+    for (const call of [...this.#calls.values()]) call.reject(error);
+    if (wasOpen) this.#options.onGone(this, error);
   }
 }

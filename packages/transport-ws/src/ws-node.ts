@@ -12,7 +12,7 @@ import { assert, type BackoffOptions, type Clock, PdpmError, Prng, systemClock }
 import type { NodeFabric, Replies, Round } from "@pdpm/verbs";
 import { Connector } from "./connector.ts";
 import type { Judgement, NodeHello, NodeStats, VerbCounts } from "./control.ts";
-import type { Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { RoundWindow } from "./round-window.ts";
 import { VerbCounter } from "./verb-counter.ts";
 
@@ -56,7 +56,7 @@ export class WsNode implements NodeFabric {
   readonly #onFenced: ((error: PdpmError) => void) | undefined;
   readonly #verbs = new VerbCounter();
   readonly #window: RoundWindow = new RoundWindow(this.#verbs);
-  readonly #connector: Connector;
+  readonly #connector: Connector<Link>;
   readonly #traffic = { framesSent: 0, framesReceived: 0, bytesSent: 0, bytesReceived: 0 };
   #hello: NodeHello | undefined;
   #clientId: number | undefined;
@@ -71,15 +71,21 @@ export class WsNode implements NodeFabric {
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 2000;
     this.#refusal = new PdpmError("PDPM_FENCED", `no client id was admitted at ${this.url} yet`);
-    this.#connector = new Connector({
+    const clock = options.clock ?? systemClock;
+    const linkOptions = {
       url: options.url,
-      clock: options.clock ?? systemClock,
-      prng: options.prng ?? Prng.random(),
+      clock,
       connectTimeoutMs: this.#connectTimeoutMs,
       keepAliveMs: options.keepAliveMs ?? 10_000,
+      onReplies: (view: DataView, message: Buffer) => this.#window.take(view, message),
+      onBytes: (sent: number, received: number) => this.#count(sent, received),
+    };
+    this.#connector = new Connector({
+      url: options.url,
+      clock,
+      prng: options.prng ?? Prng.random(),
       backoff: options.backoff ?? { firstMs: 20, mostMs: 1000 },
-      onReplies: (view, message) => this.#window.take(view, message),
-      onBytes: (sent, received) => this.#count(sent, received),
+      open: (onGone, signal) => Link.open({ ...linkOptions, onGone }, signal),
       prepare: (link) => this.#prepare(link),
       onDown: (error) => this.#window.fail(error),
     });
