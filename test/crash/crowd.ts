@@ -1,0 +1,141 @@
+// A crowd of clients of one store under load, some of whom are killed, their records, and the check at
+// the end: an audit of the quiet store, and of the history of everybody, the dead ones' to their ends.
+
+import { join } from "node:path";
+import { hostNanoseconds } from "@pdpm/base";
+import { checkLinearizability, type Operation } from "@pdpm/checker";
+import { expect } from "vitest";
+import type { Child, Scene } from "../support/processes.ts";
+import { type Audited, type Ended, type Load, processScript, readRecord } from "./hot-load.ts";
+
+/** Clients at work at any time. */
+export const clientsAtOnce = 4;
+
+/** How the clients of one test reach their store. */
+export type Reach = Pick<Load, "directory" | "url" | "options" | "scale" | "mayDoubt">;
+
+/** A process of the load, and its client's number. */
+export interface Running {
+  readonly child: Child;
+  readonly client: number;
+}
+
+/** The clients of one test and their records. */
+export class Clients {
+  readonly #scene: Scene;
+  readonly #reach: Reach;
+  readonly #records: string;
+  readonly #zero = String(hostNanoseconds());
+  #count = 0;
+
+  private constructor(scene: Scene, reach: Reach, records: string) {
+    this.#scene = scene;
+    this.#reach = reach;
+    this.#records = records;
+  }
+
+  static async of(scene: Scene, reach: Reach): Promise<Clients> {
+    return new Clients(scene, reach, await scene.directory("memory"));
+  }
+
+  /** What the next client is told. */
+  next(): Load {
+    const client = this.#count;
+    this.#count += 1;
+    return { ...this.#reach, client, record: this.recordOf(client), zero: this.#zero };
+  }
+
+  recordOf(client: number): string {
+    return join(this.#records, String(client));
+  }
+
+  async start(): Promise<Running> {
+    const given = this.next();
+    const child = this.#scene.start(processScript, { given: { ...given } });
+    expect(await child.line()).toBe("ready");
+    return { child, client: given.client };
+  }
+
+  /**
+   * Audits the quiet store and checks the history of everybody, the dead ones' to their ends, when
+   * the clients `dead` were killed. Prints what their deaths did and returns the recoveries.
+   */
+  async check(
+    what: string,
+    auditScript: string,
+    dead: readonly number[],
+    waitMs: number,
+  ): Promise<number> {
+    const auditor = this.#scene.start(auditScript, { given: { ...this.next(), waitMs } });
+    const audited = await auditor.line<Audited & Ended>(waitMs + 30_000);
+    expect(audited.failures).toEqual([]);
+    expect(audited.problems).toEqual([]);
+    expect(audited.heldBy).toEqual([]);
+    expect(audited.leases).toEqual([]);
+    expect(audited.overflowBuckets ?? 0).toBe(0);
+    expect(audited.cellsUncommitted).toBe(0);
+    expect(audited.cellsLive).toBe(audited.keys);
+    const records = Array.from({ length: this.#count }, (_, i) => readRecord(this.recordOf(i)));
+    const history = records.flatMap(({ operations }) => operations);
+    const isFailure = ({ op, end, outcome }: Operation): boolean => {
+      if (end === null || outcome === "ok" || outcome === "conflict") return false;
+      return !(this.#reach.mayDoubt === true && op !== "get" && outcome === "unknown");
+    };
+    expect(history.filter(isFailure)).toEqual([]);
+    expect(checkLinearizability(history)).toMatchObject({ ok: true });
+    const inFlight = dead.map((client) => records[client]?.inFlight ?? 0);
+    const killsInFlight = inFlight.filter((count) => count > 0).length;
+    const sum = (counts: readonly number[]): number => counts.reduce((total, n) => total + n, 0);
+    const recoveries = sum(records.map((record) => record.recoveries));
+    const { waitedMs, heldAtFirst, keys } = audited;
+    const found = {
+      kills: dead.length,
+      killsInFlight,
+      operationsInFlight: sum(inFlight),
+      operations: history.length,
+      recoveries,
+      heldAtFirst,
+      waitedMs,
+      keys,
+    };
+    console.log(`${what}:`, JSON.stringify(found));
+    expect(killsInFlight).toBeGreaterThanOrEqual(dead.length * 0.3);
+    return recoveries;
+  }
+}
+
+/**
+ * Kills `kills` processes one by one, each replaced by a new one, and stops the rest in good order,
+ * `afterMs` after the last: by then they have met its locks and found it dead. Returns who was
+ * killed.
+ */
+export async function killProcesses(
+  clients: Clients,
+  kills: number,
+  pauseMs: () => number,
+  afterMs: number,
+): Promise<readonly number[]> {
+  const running: Running[] = [];
+  for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
+  const dead: number[] = [];
+  for (let i = 0; i < kills; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs()));
+    const [victim] = running.splice(Math.floor(Math.random() * running.length), 1);
+    const { child, client } = victim as Running;
+    await child.kill();
+    dead.push(client);
+    running.push(await clients.start());
+  }
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await stopAll(running);
+  return dead;
+}
+
+/** Ends clients in good order. */
+export async function stopAll(running: readonly Running[]): Promise<void> {
+  for (const { child } of running) child.tell("stop");
+  for (const { child } of running) {
+    expect((await child.line<Ended>(60_000)).failures).toEqual([]);
+    expect(await child.end()).toEqual({ code: 0, signal: null });
+  }
+}
