@@ -1,11 +1,14 @@
-// A TCP proxy between ws clients and a memory node that counts what passes. A second witness: it
-// reads RFC 6455 and FORMAT.md section 8 by itself and shares no code with the transport.
+// A TCP proxy between ws clients and a memory node, or a metadata server, that counts what passes. A
+// second witness: it reads RFC 6455 and FORMAT.md section 8 by itself and shares no code with the
+// transport.
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** FORMAT.md section 8: the first byte of a message. */
 const kinds = { rounds: 1, replies: 2 };
+/** How a call to a metadata server begins: MessagePack's array of three, a text of four. */
+const callHead = Buffer.from("\x93\xa4call", "latin1");
 const opcodes = { write: 2, compareAndSwap: 3 };
 
 /** What passed so far. */
@@ -19,6 +22,8 @@ export interface Passed {
   readonly answered: number;
   /** Payload bytes of those messages, both ways; control calls are left out. */
   readonly payloadBytes: number;
+  /** Calls to a metadata server. */
+  readonly calls: number;
 }
 
 /** One proxy in front of one memory node. */
@@ -32,6 +37,7 @@ export class CountingProxy {
     replyFrames: 0,
     answered: 0,
     payloadBytes: 0,
+    calls: 0,
   };
 
   private constructor(server: Server) {
@@ -84,6 +90,7 @@ export class CountingProxy {
   }
 
   #request(message: Buffer): void {
+    if (message.subarray(0, callHead.length).equals(callHead)) this.#passed.calls += 1;
     if (message[0] !== kinds.rounds) return;
     this.#passed.requestFrames += 1;
     this.#passed.payloadBytes += message.length;
