@@ -9,6 +9,13 @@ import type { Ended, Interleaver, SimulatedClient } from "@pdpm/verbs/interleave
 import { type Entry, type History, identityOf } from "./history.ts";
 import { WriteLanes } from "./write-lanes.ts";
 
+/** Of all operations the share of each kind; the rest are deletes. */
+export interface Mix {
+  readonly get: number;
+  readonly scan: number;
+  readonly put: number;
+}
+
 /** What every world has. */
 export interface CallerWorld {
   readonly plan: {
@@ -16,6 +23,7 @@ export interface CallerWorld {
     readonly inFlight: number;
     readonly keys: readonly Key[];
     readonly valueSizes: readonly number[];
+    readonly mix: Mix;
   };
   readonly prng: Prng;
   readonly history: History;
@@ -115,9 +123,10 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
     const { plan } = this.#world;
     const key = plan.keys[this.prng.below(plan.keys.length)] as Key;
     const dice = this.prng.float();
-    if (dice < 0.32) this.#get(key);
-    else if (dice < 0.36) this.scan(key);
-    else if (dice < 0.72) this.#write(key, true, this.prng.chance(0.25));
+    const { get, scan, put } = plan.mix;
+    if (dice < get) this.#get(key);
+    else if (dice < get + scan) this.scan(key);
+    else if (dice < get + scan + put) this.#write(key, true, this.prng.chance(0.25));
     else this.#write(key, false, this.prng.chance(0.25));
   }
 

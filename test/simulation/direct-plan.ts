@@ -3,6 +3,7 @@
 
 import { assert, Prng } from "@pdpm/base";
 import type { Key } from "@pdpm/kv";
+import type { Mix } from "./caller.ts";
 import { type Family, families } from "./direct-keys.ts";
 
 /** The choices of one seed. */
@@ -12,6 +13,7 @@ export interface Plan {
   readonly operations: number;
   /** Operations that one client has under way. */
   readonly inFlight: number;
+  readonly mix: Mix;
   /** The keys that are worked on. */
   readonly keys: readonly Key[];
   /** Keys that are there from the start and stay as they are, to fill a home bucket. */
@@ -84,6 +86,7 @@ export function planOf(seed: number): Plan {
     people: 2 + prng.below(3),
     operations: 6 + prng.below(12),
     inFlight: 1 + prng.below(3),
+    mix: { get: 0.32, scan: 0.04, put: 0.36 },
     keys,
     fillers: isOverfull ? spare.slice(0, 26 + prng.below(4)) : [],
     valueSizes: isSmall ? pick(prng, sizeLists.slice(1)) : pick(prng, sizeLists.slice(0, 2)),

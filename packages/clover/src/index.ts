@@ -5,6 +5,7 @@ export { collectAll, collectPage } from "./collect.ts";
 export { settleDoubts } from "./doubts.ts";
 export { forgetChain } from "./forget.ts";
 export { giveEverythingBack, handBack } from "./hand-back.ts";
+export { scanPage } from "./key-scan.ts";
 export { pulse, work } from "./pulse.ts";
 export { readKey } from "./read-path.ts";
 export { reapClient } from "./reap.ts";

@@ -91,7 +91,7 @@ export class Trace {
       case Verb.flush:
         return `flush ${where}, ${post.bytes} B`;
       case Verb.call:
-        return `call ${post.server} ${JSON.stringify(post.request)}`;
+        return `call ${post.server} ${dataText(post.request)}`;
       default:
         return "pause";
     }
@@ -109,12 +109,20 @@ export class Trace {
       const bytes = reply as Uint8Array;
       return bytes.length === 8 ? this.#wordText(post.address, wordOf(bytes)) : `${bytes.length} B`;
     }
-    return post.verb === Verb.call ? JSON.stringify(reply) : "ok";
+    return post.verb === Verb.call ? dataText(reply) : "ok";
   }
 }
 
 function nameOf(task: Task): string {
   return `client ${task.client.id} ${task.name}`;
+}
+
+/** Requests and replies are plain data, with words and bytes among them. */
+function dataText(data: unknown): string {
+  return JSON.stringify(data, (_name, value: unknown) => {
+    if (typeof value === "bigint") return `0x${value.toString(16)}`;
+    return value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : value;
+  });
 }
 
 function wordOf(bytes: Uint8Array): bigint {

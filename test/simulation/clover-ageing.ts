@@ -1,0 +1,57 @@
+// Makes a simulated Clover store old: buffers of chunks that were just cut look as if they had been
+// used so often that few lives are left, or none. Nothing else can bring a GC version to its end
+// within a run. It happens in the very moment of the cut, before anybody can have leased them.
+
+import type { Prng } from "@pdpm/base";
+import { addressOf, bufferBytes, bufferFields, gcVersionMost, pointerTo } from "@pdpm/layout";
+import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import type { Writes } from "@pdpm/metadata-server";
+import type { Memory } from "@pdpm/verbs";
+import { decodeRecord } from "../../packages/metadata-server/src/record.ts";
+import {
+  chunkIn,
+  chunkRecordOf,
+  chunksPrefix,
+} from "../../packages/metadata-server/src/records.ts";
+import { chunkBytes } from "./clover-plan.ts";
+
+/** Buffers of a chunk that keep a few lives: the first ones, and every so many. */
+const usefulBuffers = 4;
+/** Lives that such a buffer has at most. */
+const livesMost = 3;
+
+/** Ages the chunks of one store. */
+export class Ageing {
+  readonly #memories: readonly Memory[];
+  readonly #prng: Prng;
+  readonly #seen = new Set<number>();
+  /** Buffers that were given few lives. */
+  aged = 0;
+
+  constructor(memories: readonly Memory[], prng: Prng) {
+    this.#memories = memories;
+    this.#prng = prng;
+  }
+
+  /** Looks at what was committed for chunks that are new. */
+  committed(writes: Writes): void {
+    for (const [key, value] of writes) {
+      if (!key.startsWith(chunksPrefix) || value === undefined) continue;
+      const chunk = chunkIn(key);
+      if (this.#seen.has(chunk)) continue;
+      this.#seen.add(chunk);
+      const { node, place, sizeClass } = decodeRecord(chunkRecordOf(chunk), value);
+      const start = regionHeaderBytes + place * chunkBytes;
+      const bytes = bufferBytes(sizeClass);
+      for (let i = 0; (i + 1) * bytes <= chunkBytes; i += 1) {
+        const lives = i % usefulBuffers === 0 ? 0 : 1 + this.#prng.below(livesMost);
+        const self = pointerTo(addressOf(chunk, i * bytes), gcVersionMost - lives);
+        const at = start + i * bytes + bufferFields.self;
+        const memory = this.#memories[node] as Memory;
+        memory.write(at, new Uint8Array(new BigUint64Array([self]).buffer));
+        memory.flush(at, 8);
+        this.aged += 1;
+      }
+    }
+  }
+}

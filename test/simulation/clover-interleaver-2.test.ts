@@ -1,0 +1,11 @@
+// Clover under seeded interleavings, deaths and power failures, second half of the seeds.
+
+import { test } from "vitest";
+import { World } from "./clover-world.ts";
+import { runShare, seedsOfShare } from "./seeds.ts";
+
+const share = seedsOfShare(1, 2);
+
+test(`${share.count} seeds of clover from ${share.first} on are sound`, async () => {
+  await runShare((seed, isTraced) => new World(seed, isTraced), share);
+});

@@ -1,0 +1,139 @@
+// What one seed of the Clover simulation is about: how many clients, which keys, how large the
+// store and the values, how the metadata service is reached, and what goes wrong how often.
+// Everything follows from the seed.
+
+import { Prng } from "@pdpm/base";
+import { type Key, toKey } from "@pdpm/kv";
+import type { Mix } from "./caller.ts";
+import type { CallFaults } from "./metadata-calls.ts";
+
+/** The choices of one seed. */
+export interface Plan {
+  readonly seed: number;
+  readonly people: number;
+  readonly operations: number;
+  /** Operations that one client has under way. */
+  readonly inFlight: number;
+  readonly mix: Mix;
+  readonly keys: readonly Key[];
+  /** Values have one of these lengths, in bytes. */
+  readonly valueSizes: readonly number[];
+  readonly nodeCount: number;
+  /** The root chunk included. */
+  readonly chunksMost: number;
+  /** Space is scarce: chunks are emptied and cut anew, and operations may find none. */
+  readonly isSmall: boolean;
+  /** Buffers have few lives left, so that chunks are spent and cut anew. */
+  readonly isOld: boolean;
+  readonly durability: "power" | "process";
+  readonly cursorsMost: number;
+  readonly calls: CallFaults;
+  readonly conflictChance: number;
+  readonly callTimeoutMs: number;
+  readonly commitRecordsMost: number;
+  readonly stallChance: number;
+  readonly stallStepsMost: number;
+  readonly killsMost: number;
+  readonly killChance: number;
+  /** Callers who leave early, per micro-step. */
+  readonly leaveChance: number;
+  readonly disconnectChance: number;
+  /** That somebody who lives is given up by the others, per micro-step. */
+  readonly suspectChance: number;
+  readonly reapChance: number;
+  /** The metadata server dies, per micro-step. */
+  readonly serverDeathChance: number;
+  readonly pulseChance: number;
+  readonly workChance: number;
+  readonly collectChance: number;
+  /** That the power fails, once, per micro-step. */
+  readonly powerFailureChance: number;
+}
+
+/**
+ * The smallest chunk that the regions' headers fit in, for they are read like one. It has 32 of the
+ * smallest buffers, all in one span.
+ */
+export const chunkBytes = 4096;
+
+/** Bytes of values: small ones; then such that a chunk has 8 buffers or less, of some classes. */
+const sizeLists: readonly (readonly number[])[] = [
+  [10],
+  [10, 20, 60],
+  [10, 130],
+  [300, 400],
+  [60, 400, 900],
+  [400, 900, 1500],
+];
+
+/** Lives that are short, and long ones with many versions. */
+const mixes: readonly Mix[] = [
+  { get: 0.3, scan: 0.04, put: 0.38 },
+  { get: 0.3, scan: 0.04, put: 0.58 },
+  { get: 0.2, scan: 0.02, put: 0.72 },
+];
+
+/** One key that everybody reads and writes, so that cursors are stale and shortcuts help. */
+const hotMix: Mix = { get: 0.5, scan: 0, put: 0.48 };
+
+const names: readonly Key[] = Array.from({ length: 8 }, (_, i) => toKey(`k${i}`));
+
+function pick<T>(prng: Prng, list: readonly T[]): T {
+  return list[prng.below(list.length)] as T;
+}
+
+function callFaultsOf(prng: Prng): CallFaults {
+  const isEmbedded = prng.chance(0.4);
+  const isBad = prng.chance(0.5);
+  return {
+    isEmbedded,
+    lossChance: isBad ? pick(prng, [0.02, 0.1, 0.3]) : 0,
+    repeatChance: prng.chance(0.5) ? pick(prng, [0.02, 0.2]) : 0,
+    delayChance: prng.chance(0.5) ? 0.1 : 0,
+    delayStepsMost: pick(prng, [100, 1000, 5000]),
+  };
+}
+
+/** What `seed` stands for. */
+export function planOf(seed: number): Plan {
+  const prng = new Prng(`clover plan ${seed}`);
+  const isSmall = prng.chance(0.35);
+  const isHot = prng.chance(0.12);
+  const isOld = prng.chance(isSmall ? 0.3 : 0.1);
+  const isKilling = prng.chance(0.8);
+  const calls = callFaultsOf(prng);
+  const durability = prng.chance(0.75) ? "power" : "process";
+  const isFailing = durability === "power" && prng.chance(0.35);
+  return {
+    seed,
+    people: 2 + prng.below(3),
+    operations: (isHot ? 30 : 8) + prng.below(20),
+    inFlight: 1 + prng.below(4),
+    mix: isHot ? hotMix : pick(prng, mixes),
+    keys: isHot ? names.slice(0, 1) : names.slice(0, 1 + prng.below(isSmall ? 8 : 5)),
+    valueSizes: pick(prng, isSmall ? sizeLists.slice(2) : sizeLists.slice(0, 4)),
+    nodeCount: 1 + prng.below(2),
+    chunksMost: isSmall ? 3 + prng.below(5) : isOld ? 12 : 40,
+    isSmall: isSmall || isOld,
+    isOld,
+    durability,
+    cursorsMost: pick(prng, [0, 1, 1000, 1000, 1000]),
+    calls,
+    conflictChance: pick(prng, [0, 0.05, 0.2]),
+    callTimeoutMs: prng.chance(0.2) ? 10 + prng.below(40) : 10_000,
+    commitRecordsMost: pick(prng, [1, 4, 512]),
+    stallChance: pick(prng, [0, 0.02, 0.1]),
+    stallStepsMost: pick(prng, [100, 1000, 4000]),
+    killsMost: isKilling ? 1 + prng.below(3) : 0,
+    killChance: pick(prng, [1 / 300, 1 / 1000, 1 / 3000]),
+    leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
+    disconnectChance: prng.chance(0.25) ? pick(prng, [1 / 40, 1 / 200]) : 0,
+    suspectChance: prng.chance(0.15) ? 1 / 1000 : 0,
+    reapChance: pick(prng, [1 / 200, 1 / 1000]),
+    serverDeathChance: !calls.isEmbedded && prng.chance(0.3) ? 1 / 500 : 0,
+    pulseChance: pick(prng, [1 / 100, 1 / 400]),
+    workChance: pick(prng, [1 / 50, 1 / 300, 1 / 2000]),
+    collectChance: prng.chance(0.3) ? 1 / 1000 : 0,
+    powerFailureChance: isFailing ? pick(prng, [1 / 500, 1 / 2000, 1 / 6000]) : 0,
+  };
+}

@@ -1,0 +1,304 @@
+// A Clover store of one or two memory nodes and its metadata service, its clients, and all that
+// goes wrong with them, from one seed. At the end the survivors have left, a fresh client has taken
+// back what the dead held and collected everything, and the store is looked at as a whole: its
+// history, its values, its space, and what a repair would find (clover-audit.ts).
+
+import { assert, PdpmError, Prng } from "@pdpm/base";
+import {
+  ask,
+  type Context,
+  change,
+  collectAll,
+  giveEverythingBack,
+  handBack,
+  readKey,
+  reapClient,
+} from "@pdpm/clover";
+import { numberWord } from "@pdpm/layout";
+import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
+import { MemoryStore } from "@pdpm/metadata-server";
+import { type MetadataRequest, metadataServer } from "@pdpm/metadata-server/protocol";
+import { type ExtendRequest, nodeServer, type Protocol } from "@pdpm/verbs";
+import { type Ended, Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
+import { Ageing } from "./clover-ageing.ts";
+import { type AuditReport, auditStore } from "./clover-audit.ts";
+import { Client } from "./clover-client.ts";
+import { Identity, join } from "./clover-identity.ts";
+import { chunkBytes, type Plan, planOf } from "./clover-plan.ts";
+import { wordText } from "./clover-words.ts";
+import { DurableMemory } from "./durable-memory.ts";
+import { History, identityOf } from "./history.ts";
+import { MetadataCalls } from "./metadata-calls.ts";
+
+/** One seed's store and clients. */
+export class World {
+  readonly plan: Plan;
+  readonly prng: Prng;
+  readonly memories: readonly DurableMemory[];
+  readonly interleaver: Interleaver;
+  readonly history: History = new History();
+  readonly ageing: Ageing;
+  readonly store: MemoryStore;
+  readonly calls: MetadataCalls;
+  readonly #identities = new Map<number, Identity>();
+  readonly #clients: Client[] = [];
+  #kills = 0;
+  #hasFailed = false;
+  report: AuditReport | undefined;
+
+  constructor(seed: number, isTraced = false) {
+    this.plan = planOf(seed);
+    this.prng = new Prng(`clover ${seed}`);
+    const { plan, prng } = this;
+    const { stallChance, stallStepsMost, nodeCount, chunksMost } = plan;
+    const bytes = regionHeaderBytes + Math.ceil(chunksMost / nodeCount) * chunkBytes;
+    this.memories = Array.from({ length: nodeCount }, () => new DurableMemory(bytes));
+    this.memories[0]?.write(
+      headerWordOffset.commitHighWater,
+      new Uint8Array(new BigUint64Array([numberWord(0)]).buffer),
+    );
+    this.memories[0]?.flush(0, regionHeaderBytes);
+    this.ageing = new Ageing(this.memories, prng.fork("ageing"));
+    this.store = new MemoryStore({
+      conflicts: { prng: prng.fork("conflicts"), chance: plan.conflictChance },
+      afterCommit: (writes) => {
+        if (plan.isOld) this.ageing.committed(writes);
+      },
+    });
+    this.interleaver = new Interleaver({
+      seed: `clover steps ${seed}`,
+      memories: this.memories,
+      answer: (client, server, request) => this.#answer(client, server, request),
+      stallChance,
+      stallStepsMost,
+      ...(isTraced ? { trace: { wordText } } : {}),
+    });
+    const { interleaver, store } = this;
+    const { callTimeoutMs, commitRecordsMost } = plan;
+    const label = { chunkBytes, chunksMost, nodeCount };
+    this.calls = new MetadataCalls(
+      { interleaver, store, label, regionHeaderBytes, callTimeoutMs, commitRecordsMost },
+      plan.calls,
+      prng.fork("calls"),
+    );
+  }
+
+  /** Runs the seed to its end. @throws what is wrong. */
+  async run(): Promise<void> {
+    for (let i = 0; i < this.plan.people; i += 1) {
+      const client = new Client(this, i);
+      this.#clients.push(client);
+      await this.#alone(client.identity, "open", (context) => join(context, client.identity));
+    }
+    this.#disturb();
+    for (const client of this.#clients) client.go();
+    await this.interleaver.runWaiting();
+    this.interleaver.calm();
+    await this.#close();
+    await this.#inspect();
+  }
+
+  /** A client under an id that nobody had. */
+  newIdentity(): Identity {
+    const identity = new Identity(this, this.#identities.size + 1);
+    this.#identities.set(identity.session.clientId, identity);
+    return identity;
+  }
+
+  /** Whether an operation may end so in this world. @throws the error if not. */
+  excuse(error: PdpmError): void {
+    const { plan } = this;
+    const isExpected =
+      (error.code === "PDPM_NO_SPACE" && plan.isSmall) ||
+      (error.code === "PDPM_UNAVAILABLE" && plan.disconnectChance + plan.suspectChance > 0) ||
+      (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
+      (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
+    if (!isExpected) throw error;
+  }
+
+  #disturb(): void {
+    const { plan, interleaver, prng } = this;
+    const anyone = (): Client => this.#clients[prng.below(this.#clients.length)] as Client;
+    const at = (chance: number, act: (client: Client) => void): void => {
+      if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
+    };
+    const whileBusy = (act: (client: Client) => void) => (client: Client) => {
+      if (this.#clients.some(({ isDone }) => !isDone)) act(client);
+    };
+    at(plan.killChance, (client) => this.#kill(client));
+    at(plan.leaveChance, (client) => client.leaveOne());
+    at(plan.disconnectChance, (client) => {
+      interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
+    });
+    at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
+    at(plan.serverDeathChance, () => this.calls.serverDied());
+    at(plan.powerFailureChance, () => this.#failPower());
+    at(
+      plan.reapChance,
+      whileBusy((client) => this.#reap(client, 1 + prng.below(this.#identities.size))),
+    );
+    at(
+      plan.pulseChance,
+      whileBusy((client) => client.keepHouse("pulse")),
+    );
+    at(
+      plan.collectChance,
+      whileBusy((client) => client.keepHouse("collect")),
+    );
+    at(
+      plan.collectChance,
+      whileBusy((client) => client.keepHouse("hand back")),
+    );
+    at(plan.workChance, (client) => {
+      if (!client.identity.isWoken) return;
+      client.identity.isWoken = false;
+      client.keepHouse("work");
+    });
+    if (plan.powerFailureChance > 0) {
+      at(1 / 50, () => {
+        for (const memory of this.memories) memory.writeBack(prng, 0.1);
+      });
+    }
+  }
+
+  #kill(client: Client): void {
+    if (this.#kills >= this.plan.killsMost || client.isDone) return;
+    this.#kills += 1;
+    client.die();
+    for (const { simulated } of this.#identities.values()) {
+      if (simulated.isKilled) this.calls.clientDied(simulated.id);
+    }
+  }
+
+  /** Everything stops, and what was not durable is gone. Then the clients open the store again. */
+  #failPower(): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
+    for (const { simulated } of this.#identities.values()) {
+      this.interleaver.kill(simulated);
+      this.interleaver.fence(simulated);
+    }
+    this.calls.allDied();
+    for (const memory of this.memories) memory.fail(this.prng);
+    for (const client of this.#clients) client.revive();
+  }
+
+  /** `other` is given up although it may live. */
+  #giveUp(client: Client, other: Client): void {
+    if (client === other || client.isDead || !other.identity.hasEntered) return;
+    this.interleaver.fence(other.identity.simulated);
+    client.reap(other.identity.session.clientId);
+  }
+
+  /** A death is noticed: fenced first, taken back second. */
+  #reap(client: Client, id: number): void {
+    const judged = this.#identities.get(id);
+    if (judged === undefined || !judged.simulated.isKilled) return;
+    this.interleaver.fence(judged.simulated);
+    client.reap(id);
+  }
+
+  #answer(client: SimulatedClient, server: string, request: unknown): unknown {
+    if (server === metadataServer) return this.calls.ask(client.id, request as MetadataRequest);
+    assert(server === nodeServer(0) || server === nodeServer(1), `nobody is called ${server}`);
+    if ((request as ExtendRequest).extend <= (this.memories[0] as DurableMemory).sizeBytes) return;
+    throw new PdpmError("PDPM_NO_SPACE", "the node is full");
+  }
+
+  /** Runs one protocol to its end. @throws how it ended, if it failed. */
+  async #alone<T>(
+    identity: Identity,
+    kind: string,
+    protocol: (context: Context) => Protocol<T>,
+  ): Promise<T> {
+    const { simulated } = identity;
+    const operation = simulated.operation(kind);
+    const body = protocol(identity.context(operation));
+    let result: Ended<T> | undefined;
+    this.interleaver.spawn(simulated, operation, kind, body, (ended) => {
+      result = ended;
+    });
+    await this.interleaver.runWaiting();
+    assert(result !== undefined, `${kind} has ended`);
+    if ("error" in result) throw result.error;
+    return result.value;
+  }
+
+  /** The living leave, side by side, as packages/client/src/clover-client.ts; some just stop. */
+  async #close(): Promise<void> {
+    for (const { identity } of this.#clients) {
+      const { simulated } = identity;
+      if (simulated.isKilled || simulated.isFenced || !identity.hasEntered) continue;
+      if (this.prng.chance(0.2)) {
+        this.interleaver.kill(simulated);
+        this.calls.clientDied(simulated.id);
+        continue;
+      }
+      const operation = simulated.operation("close");
+      const context = identity.context(operation);
+      const leave = function* (): Protocol<"left" | "owes"> {
+        yield* giveEverythingBack(context);
+        return yield* change(context, { do: "leave" });
+      };
+      this.interleaver.spawn(simulated, operation, "close", leave(), (ended) => {
+        if ("error" in ended) this.excuse(ended.error as PdpmError);
+        else identity.hasLeft = ended.value === "left";
+      });
+    }
+    await this.interleaver.runWaiting();
+    for (const { simulated } of this.#identities.values()) this.interleaver.kill(simulated);
+  }
+
+  async #inspect(): Promise<void> {
+    const { plan, history, interleaver } = this;
+    const fresh = this.newIdentity();
+    await this.#alone(fresh, "open", (context) => join(context, fresh));
+    for (const { simulated } of this.#identities.values()) {
+      if (simulated !== fresh.simulated) interleaver.fence(simulated);
+    }
+    await this.#reapAll(fresh);
+    // What is still on its way, from whomever, changes nothing any more but who has entered.
+    await interleaver.runWaiting(true);
+    await this.#reapAll(fresh);
+    await this.#alone(fresh, "collect", collectAll);
+    await this.#alone(fresh, "hand back", (context) => handBack(context, () => true));
+    await this.#readAll(fresh);
+    const problem = history.problem();
+    assert(problem === null, problem ?? "");
+    await this.#audit();
+    if (plan.durability === "process") return;
+    interleaver.trace?.note(interleaver.steps, "the power fails at the end");
+    for (const memory of this.memories) memory.fail(this.prng);
+    await this.#audit();
+  }
+
+  /** Takes back what the dead held, as far as the service knows them. */
+  async #reapAll(fresh: Identity): Promise<void> {
+    const { clientId } = fresh.session;
+    const clients = await this.#alone(fresh, "look", (context) => ask(context, { ask: "clients" }));
+    for (const { id } of clients) {
+      if (id === clientId) continue;
+      await this.#alone(fresh, "reap", (context) => reapClient(context, id));
+    }
+  }
+
+  async #audit(): Promise<void> {
+    const { store, memories } = this;
+    this.report = await auditStore({ store, memories, chunkBytes });
+    const { problems } = this.report;
+    assert(problems.length === 0, problems.join("\n"));
+  }
+
+  /** The final read of every key. */
+  async #readAll(fresh: Identity): Promise<void> {
+    for (const key of this.plan.keys) {
+      const entry = this.history.begin(100, "get", key, this.interleaver.steps);
+      const found = await this.#alone(fresh, "get", (context) => readKey(context, key));
+      entry.value = found === undefined ? null : identityOf(found.value);
+      entry.version = found?.version ?? null;
+      entry.outcome = "ok";
+      entry.end = this.interleaver.steps;
+    }
+  }
+}
