@@ -38,6 +38,16 @@ test("ids of clients long gone stay gone, and the list of them is bounded", asyn
   await enterAs(buriedMost + 6);
 });
 
+test("a client that was marked dead before its request to enter arrived never enters", async () => {
+  const { service, one } = await scene();
+  await one.do({ do: "markDead", dead: 9 });
+  await one.do({ do: "markDead", dead: 9 });
+  const request = { ticket: { client: 9, slot: 0, sequence: 1 }, change: enters } as const;
+  await expect(service.handle(request)).rejects.toMatchObject({ code: "PDPM_FENCED" });
+  expect(await one.do({ do: "bury", dead: 9 })).toBe("buried");
+  expect((await one.ask({ ask: "clients" })).map(({ id }) => id)).toEqual([1, 2]);
+});
+
 test("a client leaves when it owes nothing; leaving twice is leaving", async () => {
   const { one, two, service, store } = await scene();
   await one.lease(1);

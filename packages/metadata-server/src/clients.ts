@@ -50,8 +50,7 @@ export async function enter(
     await requireLive(transaction, id);
     throw new PdpmError("PDPM_INVALID_ARGUMENT", `client id ${id} is in use`);
   }
-  const buried = (await transaction.get(buriedRecord)) ?? [];
-  if (buried.includes(id) || (buried.length === buriedMost && id < (buried[0] as number))) {
+  if (await isBuried(transaction, id)) {
     throw new PdpmError("PDPM_FENCED", `client id ${id} was used before`);
   }
   // Noted: whoever enters after a retirement has acknowledged it.
@@ -91,9 +90,20 @@ async function remove(transaction: Transaction, id: number): Promise<boolean> {
   transaction.put(clientOf(id), undefined);
   transaction.put(acknowledgedOf(id), undefined);
   for (let slot = 0; slot < callSlots; slot += 1) transaction.put(slotOf(id, slot), undefined);
+  await buryId(transaction, id);
+  return true;
+}
+
+/** Whether this id was used, and is gone. */
+async function isBuried(transaction: Transaction, id: number): Promise<boolean> {
+  const buried = (await transaction.get(buriedRecord)) ?? [];
+  return buried.includes(id) || (buried.length === buriedMost && id < (buried[0] as number));
+}
+
+async function buryId(transaction: Transaction, id: number): Promise<void> {
+  if (await isBuried(transaction, id)) return;
   const buried = [...((await transaction.get(buriedRecord)) ?? []), id].sort((a, b) => a - b);
   transaction.put(buriedRecord, buried.slice(-buriedMost));
-  return true;
 }
 
 export async function acknowledge(
@@ -112,13 +122,17 @@ export async function acknowledge(
   return "done";
 }
 
-/** From the commit on nothing is changed for that client any more. */
+/**
+ * From the commit on nothing is changed for that client any more. Of one that is not known the
+ * request to enter may still be on its way: it is as gone as those that were buried.
+ */
 export async function markDead(
   transaction: Transaction,
   { dead }: Done<"markDead">,
 ): Promise<ReplyOf["markDead"]> {
   const client = await transaction.get(clientOf(dead));
-  if (client?.state === "live") transaction.put(clientOf(dead), { ...client, state: "dead" });
+  if (client === undefined) await buryId(transaction, dead);
+  else if (client.state === "live") transaction.put(clientOf(dead), { ...client, state: "dead" });
   return "done";
 }
 
