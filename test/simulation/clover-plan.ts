@@ -46,7 +46,8 @@ export interface Plan {
   readonly pulseChance: number;
   readonly workChance: number;
   readonly collectChance: number;
-  /** That the power fails, once, per micro-step. */
+  readonly powerFailuresMost: number;
+  /** That the power fails, per micro-step. */
   readonly powerFailureChance: number;
 }
 
@@ -103,7 +104,7 @@ export function planOf(seed: number): Plan {
   const isKilling = prng.chance(0.8);
   const calls = callFaultsOf(prng);
   const durability = prng.chance(0.75) ? "power" : "process";
-  const isFailing = durability === "power" && prng.chance(0.35);
+  const isFailing = durability === "power" && prng.chance(0.4);
   return {
     seed,
     people: 2 + prng.below(3),
@@ -123,7 +124,7 @@ export function planOf(seed: number): Plan {
     callTimeoutMs: prng.chance(0.2) ? 10 + prng.below(40) : 10_000,
     commitRecordsMost: pick(prng, [1, 4, 512]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
-    stallStepsMost: pick(prng, [100, 1000, 4000]),
+    stallStepsMost: pick(prng, [100, 1000, 4000, 20_000]),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
     killChance: pick(prng, [1 / 300, 1 / 1000, 1 / 3000]),
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
@@ -134,6 +135,7 @@ export function planOf(seed: number): Plan {
     pulseChance: pick(prng, [1 / 100, 1 / 400]),
     workChance: pick(prng, [1 / 50, 1 / 300, 1 / 2000]),
     collectChance: prng.chance(0.3) ? 1 / 1000 : 0,
-    powerFailureChance: isFailing ? pick(prng, [1 / 500, 1 / 2000, 1 / 6000]) : 0,
+    powerFailuresMost: isFailing ? 1 + prng.below(3) : 0,
+    powerFailureChance: pick(prng, [1 / 300, 1 / 1000, 1 / 4000]),
   };
 }

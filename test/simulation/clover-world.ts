@@ -14,6 +14,7 @@ import {
   readKey,
   reapClient,
 } from "@pdpm/clover";
+import type { Found, Key } from "@pdpm/kv";
 import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MemoryStore } from "@pdpm/metadata-server";
@@ -25,6 +26,7 @@ import { type AuditReport, auditStore } from "./clover-audit.ts";
 import { Client } from "./clover-client.ts";
 import { Identity, join } from "./clover-identity.ts";
 import { chunkBytes, type Plan, planOf } from "./clover-plan.ts";
+import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import { wordText } from "./clover-words.ts";
 import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf } from "./history.ts";
@@ -43,7 +45,7 @@ export class World {
   readonly #identities = new Map<number, Identity>();
   readonly #clients: Client[] = [];
   #kills = 0;
-  #hasFailed = false;
+  #powerFailures = 0;
   report: AuditReport | undefined;
 
   constructor(seed: number, isTraced = false) {
@@ -132,10 +134,12 @@ export class World {
     });
     at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
     at(plan.serverDeathChance, () => this.calls.serverDied());
-    at(plan.powerFailureChance, () => this.#failPower());
+    if (plan.powerFailuresMost > 0) {
+      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+    }
     at(
       plan.reapChance,
-      whileBusy((client) => this.#reap(client, 1 + prng.below(this.#identities.size))),
+      whileBusy((client) => this.#reap(client)),
     );
     at(
       plan.pulseChance,
@@ -154,7 +158,7 @@ export class World {
       client.identity.isWoken = false;
       client.keepHouse("work");
     });
-    if (plan.powerFailureChance > 0) {
+    if (plan.powerFailuresMost > 0) {
       at(1 / 50, () => {
         for (const memory of this.memories) memory.writeBack(prng, 0.1);
       });
@@ -168,12 +172,20 @@ export class World {
     for (const { simulated } of this.#identities.values()) {
       if (simulated.isKilled) this.calls.clientDied(simulated.id);
     }
+    // What it had half done is met by others, and then the power fails.
+    if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
+      this.interleaver.enlist(() => this.#failPower(), this.prng.below(200));
+    }
   }
 
-  /** Everything stops, and what was not durable is gone. Then the clients open the store again. */
-  #failPower(): void {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
+  /**
+   * Everything stops, and what was not durable is gone. Should the directory be gone as well, a
+   * repair would be a read of every key like any other (H23). Then the clients open the store again.
+   */
+  async #failPower(): Promise<void> {
+    if (this.#powerFailures >= this.plan.powerFailuresMost) return;
+    if (this.#clients.every(({ isDone }) => isDone)) return;
+    this.#powerFailures += 1;
     this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
     for (const { simulated } of this.#identities.values()) {
       this.interleaver.kill(simulated);
@@ -181,6 +193,8 @@ export class World {
     }
     this.calls.allDied();
     for (const memory of this.memories) memory.fail(this.prng);
+    const found = (await StoredVersions.read(this)).repair();
+    for (const key of this.plan.keys) this.#sees(102, key, foundIn(found.get(key)));
     for (const client of this.#clients) client.revive();
   }
 
@@ -191,12 +205,14 @@ export class World {
     client.reap(other.identity.session.clientId);
   }
 
-  /** A death is noticed: fenced first, taken back second. */
-  #reap(client: Client, id: number): void {
-    const judged = this.#identities.get(id);
-    if (judged === undefined || !judged.simulated.isKilled) return;
+  /** A death is noticed, most often a late one: fenced first, taken back second. */
+  #reap(client: Client): void {
+    const dead = [...this.#identities.values()].filter(({ simulated }) => simulated.isKilled);
+    const judged =
+      dead[Math.max(this.prng.below(dead.length + 1), this.prng.below(dead.length + 1))];
+    if (judged === undefined) return;
     this.interleaver.fence(judged.simulated);
-    client.reap(id);
+    client.reap(judged.session.clientId);
   }
 
   #answer(client: SimulatedClient, server: string, request: unknown): unknown {
@@ -284,8 +300,7 @@ export class World {
   }
 
   async #audit(): Promise<void> {
-    const { store, memories } = this;
-    this.report = await auditStore({ store, memories, chunkBytes });
+    this.report = await auditStore(this);
     const { problems } = this.report;
     assert(problems.length === 0, problems.join("\n"));
   }
@@ -293,12 +308,21 @@ export class World {
   /** The final read of every key. */
   async #readAll(fresh: Identity): Promise<void> {
     for (const key of this.plan.keys) {
-      const entry = this.history.begin(100, "get", key, this.interleaver.steps);
-      const found = await this.#alone(fresh, "get", (context) => readKey(context, key));
-      entry.value = found === undefined ? null : identityOf(found.value);
-      entry.version = found?.version ?? null;
-      entry.outcome = "ok";
-      entry.end = this.interleaver.steps;
+      const { steps } = this.interleaver;
+      this.#sees(100, key, await this.#alone(fresh, "get", (context) => readKey(context, key)), steps);
     }
   }
+
+  /** Somebody who is no client of the plan reads a key. */
+  #sees(client: number, key: Key, found: Found | undefined, start = this.interleaver.steps): void {
+    const entry = this.history.begin(client, "get", key, start);
+    entry.value = found === undefined ? null : identityOf(found.value);
+    entry.version = found?.version ?? null;
+    entry.outcome = "ok";
+    entry.end = this.interleaver.steps;
+  }
+}
+
+function foundIn(version: StoredVersion | undefined): Found | undefined {
+  return version && { value: version.value, version: version.commitNumber };
 }

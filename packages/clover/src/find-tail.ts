@@ -6,11 +6,12 @@
 // who needs the directory to take the key's next life, forgets the chain first.
 
 import { type Key, keyBytes, Patience } from "@pdpm/kv";
-import type { Pointer } from "@pdpm/layout";
+import { headMarkOf, type Pointer } from "@pdpm/layout";
 import type { Protocol } from "@pdpm/verbs";
 import { ask } from "./calls.ts";
 import { corruptBuffer } from "./damage.ts";
 import { forgetChain } from "./forget.ts";
+import { markHeads } from "./head-marks.ts";
 import type { Context } from "./session.ts";
 import { type Broken, type Tail, type WalkOptions, walk } from "./walk.ts";
 
@@ -42,7 +43,11 @@ export function* findTail(
     const { head, floor } = yield* ask(context, { ask: "lookup", key: keyBytes(key) });
     if (head === null) return { state: "missing", floor };
     const found = yield* walk(context, key, head, options);
-    if (found.state === "end") return found;
+    if (found.state === "end") {
+      // Whoever inserted the key may have died before its mark was durable.
+      if (found.first.headMark !== headMarkOf(head)) yield* markHeads(context, [head]);
+      return found;
+    }
     if (found.state !== "broken") {
       if (!options.forgets) {
         context.session.retiring.sealed(key);

@@ -2,10 +2,21 @@
 // the directory can tell what was committed. Set by CAS from the very life that is meant, so that a
 // late one never marks what the buffer has become since.
 //
+// A mark is *pending* until it is known to be durable, like a link (H7). Whoever begins at a head and
+// finds it without a mark, or with a pending one, sees to it before answering or building on the
+// chain: the client that inserted the key may be dead, and what others write there must count.
+//
 // A sealed chain's marks are wiped to 0, also where none was set: whoever still means to mark a
 // version of it, after a report that was late, fails.
 
-import { addressIn, bufferFields, chunkOf, headMarkOf, type Pointer } from "@pdpm/layout";
+import {
+  addressIn,
+  bufferFields,
+  chunkOf,
+  headMarkOf,
+  type Pointer,
+  pendingHeadMarkOf,
+} from "@pdpm/layout";
 import { compareAndSwap, flush, type Post, type Protocol, round } from "@pdpm/verbs";
 import type { Context } from "./session.ts";
 
@@ -20,16 +31,15 @@ export function* markHeads(
   const isMarked: boolean[] = [];
   for (let first = 0; first < pointers.length; first += marksPerRound) {
     const some = reachable(context, pointers.slice(first, first + marksPerRound));
-    const swaps = some.map((pointer) =>
-      compareAndSwap(markAt(pointer), pointer, headMarkOf(pointer)),
+    const { isDurable } = context.session;
+    const markOf = isDurable ? pendingHeadMarkOf : headMarkOf;
+    const swaps = some.map((pointer) => compareAndSwap(markAt(pointer), pointer, markOf(pointer)));
+    const settled = isDurable ? some : [];
+    const clears = settled.map((pointer) =>
+      compareAndSwap(markAt(pointer), pendingHeadMarkOf(pointer), headMarkOf(pointer)),
     );
-    const replies = yield* round(...swaps, ...flushesOf(context, some));
-    const marked = new Set(
-      some.filter((pointer, i) => {
-        const found = replies[i] as bigint;
-        return found === pointer || found === headMarkOf(pointer);
-      }),
-    );
+    const replies = yield* round(...swaps, ...flushesOf(context, some), ...clears);
+    const marked = new Set(some.filter((pointer, i) => isFit(pointer, replies[i] as bigint)));
     for (const pointer of pointers.slice(first, first + marksPerRound)) {
       isMarked.push(marked.has(pointer));
     }
@@ -41,12 +51,19 @@ export function* markHeads(
 export function* wipeHeads(context: Context, pointers: readonly Pointer[]): Protocol<void> {
   for (let first = 0; first < pointers.length; first += marksPerRound) {
     const some = reachable(context, pointers.slice(first, first + marksPerRound));
-    const swaps = some.flatMap((pointer) => [
-      compareAndSwap(markAt(pointer), pointer, 0n),
-      compareAndSwap(markAt(pointer), headMarkOf(pointer), 0n),
-    ]);
+    // In the order in which a mark is set: no one that is being set meanwhile slips through.
+    const swaps = some.flatMap((pointer) =>
+      [pointer, pendingHeadMarkOf(pointer), headMarkOf(pointer)].map((word) =>
+        compareAndSwap(markAt(pointer), word, 0n),
+      ),
+    );
     yield* round(...swaps, ...flushesOf(context, some));
   }
+}
+
+/** Whether a head mark's word was, or is now, one of this very life: not wiped, not another's. */
+function isFit(pointer: Pointer, word: bigint): boolean {
+  return word === pointer || word === pendingHeadMarkOf(pointer) || word === headMarkOf(pointer);
 }
 
 /** Those in chunks that there still are: one that was retired has no version left. */

@@ -29,6 +29,8 @@ export interface Ending {
   readonly state: "end" | "sealed";
   readonly pointer: Pointer;
   readonly header: BufferHeader;
+  /** Of the version where it began. */
+  readonly first: BufferHeader;
   /** The verified value, when it was asked for and the version is not sealed. */
   readonly value: Uint8Array | undefined;
   readonly hops: number;
@@ -63,6 +65,7 @@ export function* walk(
   let pointer = start;
   let wanted = options.readBytes;
   let hops = 0;
+  let first: BufferHeader | undefined;
   for (;;) {
     const address = addressIn(pointer);
     if (!(yield* table.require(context, address))) return broken(pointer, undefined);
@@ -75,6 +78,7 @@ export function* walk(
       wanted = header;
       continue;
     }
+    first ??= header;
     const word = yield* settleLink(context, pointer, header.link);
     const link = linkIn(pointer, word);
     if (link === "damaged") return broken(pointer, image);
@@ -87,8 +91,9 @@ export function* walk(
       continue;
     }
     events.longestWalk = Math.max(events.longestWalk, hops);
-    if (link === "sealed") return { state: "sealed", pointer, header, value: undefined, hops };
-    if (!options.wantsValue) return { state: "end", pointer, header, value: undefined, hops };
+    const found = { pointer, header, first, hops };
+    if (link === "sealed") return { state: "sealed", ...found, value: undefined };
+    if (!options.wantsValue) return { state: "end", ...found, value: undefined };
     const value = versionValue(header, image);
     if (value === "other") return broken(pointer, image);
     if (typeof value === "number") {
@@ -97,7 +102,7 @@ export function* walk(
       continue;
     }
     assert(value.length === header.valueBytes, "a value has the length that its header says");
-    return { state: "end", pointer, header, value, hops };
+    return { state: "end", ...found, value };
   }
 }
 

@@ -2,7 +2,8 @@
 //
 //   offset bytes
 //    0      8    link word: to the next version, to itself, or sealed. Changed by CAS
-//    8      8    head mark: headMarkOf(self) in the head of a key's chain, else self; 0 when wiped
+//    8      8    head mark: headMarkOf(self) in the head of a key's chain, else self; 0 when wiped;
+//                pendingHeadMarkOf(self) while it may not be durable
 //   16      8    header checksum: xxh64 of bytes 24 to 64
 //   24      8    commit number
 //   32      8    self: the buffer's own pointer, with its GC version

@@ -60,6 +60,7 @@ export {
   type Link,
   linkIn,
   type Pointer,
+  pendingHeadMarkOf,
   pointerText,
   pointerTo,
   sealOf,

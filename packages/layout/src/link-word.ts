@@ -99,6 +99,11 @@ export function headMarkOf(pointer: Pointer): bigint {
   return pointer | pendingMark;
 }
 
+/** The same, not known to be durable yet: who meets it in a chain's head flushes (H7). */
+export function pendingHeadMarkOf(pointer: Pointer): bigint {
+  return pointer | sealedMark;
+}
+
 /** A pointer for messages that people read. */
 export function pointerText(pointer: Pointer): string {
   const address = addressIn(pointer);

@@ -1,7 +1,7 @@
 // The chunk table: its head (generation, pressure, places in use, the next chunk number) and a
-// record per chunk. The generation grows in the same commit as every change of a chunk. Readers
-// take the head first, so the chunks that they see are at least as new as the generation they
-// believe in.
+// record per chunk. The generation grows in the same commit as every change of a chunk, so a list
+// of chunks belongs to a generation if that was the table's before and after the list was read:
+// two answers of one generation name the same chunks.
 
 import { PdpmError } from "@pdpm/base";
 import { rootPlaces } from "./geometry.ts";
@@ -15,7 +15,7 @@ import {
   type TableRecord,
   tableRecord,
 } from "./records.ts";
-import type { Transaction } from "./transaction.ts";
+import { attemptsMost, type Transaction } from "./transaction.ts";
 
 const pageChunks = 256;
 
@@ -61,12 +61,19 @@ export async function listChunks(transaction: Transaction): Promise<readonly Chu
   }
 }
 
+/** The whole table as it was at one moment. @throws PDPM_BUSY when it does not stand still. */
 export async function readWholeTable(
   transaction: Transaction,
   nodeCount: number,
 ): Promise<ChunkTableReply> {
-  const { generation, pressure } = await readTable(transaction, nodeCount);
-  return { generation, pressure, chunks: await listChunks(transaction) };
+  let before = await readTable(transaction, nodeCount, "peek");
+  for (let attempt = 0; attempt < attemptsMost; attempt += 1) {
+    const chunks = await listChunks(transaction);
+    const { generation, pressure } = await readTable(transaction, nodeCount, "peek");
+    if (generation === before.generation) return { generation, pressure, chunks };
+    before = { ...before, generation };
+  }
+  throw new PdpmError("PDPM_BUSY", "the chunk table changes all the time; try again");
 }
 
 /** Tells everybody that space is short. */
