@@ -14,6 +14,7 @@ import {
   bufferFields,
   chunkOf,
   headMarkOf,
+  isHeadMark,
   type Pointer,
   pendingHeadMarkOf,
 } from "@pdpm/layout";
@@ -63,7 +64,7 @@ export function* wipeHeads(context: Context, pointers: readonly Pointer[]): Prot
 
 /** Whether a head mark's word was, or is now, one of this very life: not wiped, not another's. */
 function isFit(pointer: Pointer, word: bigint): boolean {
-  return word === pointer || word === pendingHeadMarkOf(pointer) || word === headMarkOf(pointer);
+  return word === pointer || isHeadMark(pointer, word);
 }
 
 /** Those in chunks that there still are: one that was retired has no version left. */

@@ -55,6 +55,7 @@ export {
   gcVersionIn,
   gcVersionMost,
   headMarkOf,
+  isHeadMark,
   isPending,
   isPointer,
   type Link,

@@ -104,6 +104,11 @@ export function pendingHeadMarkOf(pointer: Pointer): bigint {
   return pointer | sealedMark;
 }
 
+/** Whether a head mark's word says that the version at `pointer` is, or was, its chain's head. */
+export function isHeadMark(pointer: Pointer, word: bigint): boolean {
+  return word === headMarkOf(pointer) || word === pendingHeadMarkOf(pointer);
+}
+
 /** A pointer for messages that people read. */
 export function pointerText(pointer: Pointer): string {
   const address = addressIn(pointer);
