@@ -13,7 +13,7 @@ import {
   buffersPerChunk,
   buffersPerSpan,
   chunkOf,
-  headMarkOf,
+  isHeadMark,
   linkIn,
   offsetOf,
   type Pointer,
@@ -112,7 +112,7 @@ class Audit {
     if (version === undefined) wrong("does not verify");
     else if (version.key !== key) wrong(`is a version of ${version.key}`);
     else if (linkIn(head, version.link) !== "end") wrong("is not the end of its chain");
-    else if (version.headMark !== headMarkOf(head)) wrong("has no head mark");
+    else if (!isHeadMark(head, version.headMark)) wrong("has no head mark");
   }
 
   #checkRepair(heads: ReadonlyMap<Key, Pointer>): void {

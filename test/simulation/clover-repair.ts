@@ -16,7 +16,7 @@ import {
   bufferValueOffset,
   checkBody,
   decodeBufferHeader,
-  headMarkOf,
+  isHeadMark,
   linkIn,
   type Pointer,
 } from "@pdpm/layout";
@@ -107,7 +107,7 @@ export class StoredVersions {
   #counting(): Iterable<StoredVersion> {
     const counting = new Set<StoredVersion>();
     for (const marked of this.versions.values()) {
-      if (marked.headMark !== headMarkOf(marked.self)) continue;
+      if (!isHeadMark(marked.self, marked.headMark)) continue;
       let version: StoredVersion | undefined = marked;
       while (version !== undefined && version.key === marked.key && !counting.has(version)) {
         counting.add(version);

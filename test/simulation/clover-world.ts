@@ -309,7 +309,12 @@ export class World {
   async #readAll(fresh: Identity): Promise<void> {
     for (const key of this.plan.keys) {
       const { steps } = this.interleaver;
-      this.#sees(100, key, await this.#alone(fresh, "get", (context) => readKey(context, key)), steps);
+      this.#sees(
+        100,
+        key,
+        await this.#alone(fresh, "get", (context) => readKey(context, key)),
+        steps,
+      );
     }
   }
 
