@@ -20,6 +20,9 @@ class PlainLine implements Reporter {
 
 const SECOND = 1000;
 
+/** Files that take too long for `npm test`; `npm run test:long` runs them. */
+const long = "test/{integration,contract}/**/*.long.test.ts";
+
 /** A vitest project: its name, its files, and how long one test or hook of it may take. */
 function project(name: string, include: string[], seconds: number, alone = false) {
   return {
@@ -27,6 +30,7 @@ function project(name: string, include: string[], seconds: number, alone = false
     test: {
       name,
       include,
+      ...(include.includes(long) ? {} : { exclude: [long] }),
       testTimeout: seconds * SECOND,
       hookTimeout: seconds * SECOND,
       // Projects that spawn processes run one file at a time, after the others.
@@ -52,8 +56,9 @@ export default defineConfig({
       ),
       project("contract", ["test/contract/**/*.test.ts"], 30),
       project("simulation", ["test/simulation/**/*.test.ts"], 300),
-      project("integration", ["test/integration/**/*.test.ts"], 120, true),
+      project("integration", ["test/integration/**/*.test.ts"], 120),
       project("crash", ["test/crash/**/*.test.ts"], 300, true),
+      project("long", [long], 300, true),
     ],
   },
 });

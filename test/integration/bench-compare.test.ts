@@ -1,14 +1,15 @@
-// `compare`: every design over both transports, measured, counted from both sides, read back; and
-// then nothing of it is left, also when it is interrupted.
+// `compare`: every design over both transports, measured, counted from both sides, read back. (For
+// people, and when it is interrupted: bench-compare.long.test.ts.)
 
 import { expect, test } from "vitest";
 import { Scene } from "../support/processes.ts";
-import { childrenOf, eventually, isAlive, pdpm, Running, temporaryFolders } from "./cli-runs.ts";
+import { isAlive, pdpm, temporaryFolders } from "./cli-runs.ts";
 
 const scene = new Scene();
 const small = ["compare", "--records", "300", "--seconds", "0.15", "--warmup", "0.05"];
 
 test("18 rows: verified, and over ws every verb that was posted was applied", async () => {
+  const before = temporaryFolders("compare");
   const { code, stdout, stderr } = await pdpm(scene, [...small, "--json"]);
   expect(code, stderr).toBe(0);
   const { rows, processes, environment, medium } = JSON.parse(stdout);
@@ -41,37 +42,5 @@ test("18 rows: verified, and over ws every verb that was posted was applied", as
   }
   expect(environment.cores).toBeGreaterThan(0);
   expect(["/dev/shm", "/tmp"].some((place) => medium.path.startsWith(place))).toBe(true);
-});
-
-test("for people: first words at once, a table of at most 100 columns, three sentences", async () => {
-  const before = temporaryFolders("compare");
-  const start = performance.now();
-  const running = new Running(scene, small);
-  expect(await running.firstLine()).toContain(process.version);
-  expect(performance.now() - start).toBeLessThan(5000);
-  const { code, stdout, stderr } = await running.end();
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  const lines = stdout.trimEnd().split("\n");
-  const rows = lines.filter((line) => /^(direct|central|clover) /.test(line));
-  expect(rows).toHaveLength(18);
-  for (const row of rows) {
-    expect(row.length).toBeLessThanOrEqual(100);
-    expect(row).toMatch(/ yes$/);
-  }
-  const last = lines.slice(lines.lastIndexOf("") + 1);
-  expect(last).toHaveLength(3);
-  for (const sentence of last) expect(sentence).toMatch(/\d.*\.$/);
-  expect(temporaryFolders("compare")).toEqual(before);
-});
-
-test("an interrupted compare leaves no process and no file", async () => {
-  const before = temporaryFolders("compare");
-  const running = new Running(scene, ["compare", "--records", "500", "--seconds", "30"]);
-  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  const children = childrenOf(running.pid);
-  running.signal("SIGINT");
-  expect(await running.end()).toMatchObject({ signal: "SIGINT" });
-  for (const { pid } of children) expect(isAlive(pid)).toBe(false);
   expect(temporaryFolders("compare")).toEqual(before);
 });

@@ -1,9 +1,10 @@
 // `bench` and `check`: real client processes against real memory nodes. What is counted agrees from
-// both sides, what is recorded is linearizable, and a client that is killed stops nobody.
+// both sides, and what is recorded is linearizable. (More of it: bench.long.test.ts.)
 
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { expectLinearizable } from "../support/bench-history.ts";
 import { Scene } from "../support/processes.ts";
 import {
   childrenOf,
@@ -62,26 +63,12 @@ test("the same seed asks for the same records in the same order", async () => {
   expect(await keysOf("8")).not.toEqual(first);
 });
 
-const histories = [
-  ["a", "ws"],
-  ["d", "ws"],
-  ["replay", "ws"],
-  ["a", "mapped"],
-  ["b", "mapped"],
-  ["f", "mapped"],
-] as const;
-
-for (const [workload, transport] of histories) {
-  test(`the history of workload ${workload} over ${transport} is linearizable`, async () => {
-    const history = join(await scene.directory("memory"), "history");
-    const words = ["--workload", workload, "--transport", transport, "--clients", "3"];
-    const row = await bench([...words, "--in-flight", "3", "--history", history]);
-    expect(row.errors).toBe(0);
-    const check = await pdpm(scene, ["check", history, "--json"]);
-    expect(check.code, check.stdout + check.stderr).toBe(0);
-    const { operations } = JSON.parse(check.stdout);
-    // The load is part of it.
-    expect(operations).toBeGreaterThanOrEqual(300 + row.operations);
+for (const [design, transport] of [
+  ["clover", "ws"],
+  ["direct", "mapped"],
+] as const) {
+  test(`the history of workload a of ${design} over ${transport} is linearizable`, async () => {
+    await expectLinearizable(scene, design, "a", transport);
   });
 }
 
@@ -109,34 +96,6 @@ test("workload e is refused where keys have no order, and nothing is left", asyn
   expect(run.stderr).toContain("supports.orderedKeys");
   expect(temporaryFolders("bench")).toEqual(before);
 });
-
-for (const transport of ["ws", "mapped"]) {
-  test(`a client killed in mid-bench over ${transport}: the others go on, the history checks`, async () => {
-    const history = join(await scene.directory("memory"), "history");
-    const before = temporaryFolders("history");
-    const words = ["bench", "--workload", "a", "--records", "20", "--clients", "3", "--json"];
-    const how = ["--transport", transport, "--in-flight", "8", "--seconds", "3", "--warmup", "0"];
-    const running = new Running(scene, [...words, ...how, "--history", history]);
-    await eventually(30_000, "a client at work", () => {
-      const logs = temporaryFolders("history").filter((path) => !before.includes(path));
-      const log = join(logs[0] ?? "", "client-1.jsonl");
-      return existsSync(log) && statSync(log).size > 100_000;
-    });
-    const clients = childrenOf(running.pid).filter(({ command }) => /bench-client/.test(command));
-    expect(clients).toHaveLength(3);
-    const victim = clients[1] as (typeof clients)[number];
-    process.kill(victim.pid, "SIGKILL");
-    const { code, stdout, stderr } = await running.end();
-    expect(code, stderr).toBe(1);
-    expect(stderr).toMatch(/operations, \d+ of unknown outcome\n$/);
-    const row = JSON.parse(stdout);
-    expect(row.deadClients).toMatchObject([{ pid: victim.pid, how: "ended by SIGKILL" }]);
-    expect(row.operations).toBeGreaterThan(100);
-    expect(row.errors).toBe(0);
-    const check = await pdpm(scene, ["check", history]);
-    expect(check.code, check.stdout + check.stderr).toBe(0);
-  });
-}
 
 test("an interrupted bench leaves no process and no file", async () => {
   const before = [...temporaryFolders("bench"), ...temporaryFolders("history")];

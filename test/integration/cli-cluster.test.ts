@@ -52,11 +52,11 @@ test("a stopped memory node: get ends in its time with exit code 5, and works ag
 test("up prints the URL of a cluster, and ends it with itself", async () => {
   const before = temporaryFolders("up");
   const up = new Running(scene, ["up", "--nodes", "3", "--json"]);
-  const { url, nodes } = JSON.parse(await up.firstLine());
+  const { url, nodes, server } = JSON.parse(await up.firstLine());
   expect(nodes).toHaveLength(3);
   const children = childrenOf(up.pid);
   expect(children.map(({ pid }) => pid).sort()).toEqual(
-    nodes.map(({ pid }: { pid: number }) => pid).sort(),
+    [...nodes, server].map(({ pid }: { pid: number }) => pid).sort(),
   );
   const run = (...words: string[]) => pdpm(scene, [...words, "--url", url]);
   expect(await run("put", "k", "v")).toMatchObject({ code: 0 });
@@ -86,7 +86,8 @@ test("the nodes of an up that was killed end by themselves", async () => {
   const up = new Running(scene, ["up", "--dir", dir]);
   await up.firstLine();
   const children = childrenOf(up.pid);
-  expect(children).toHaveLength(2);
+  // Two memory nodes and a metadata server.
+  expect(children).toHaveLength(3);
   up.signal("SIGKILL");
   await up.end();
   await eventually(endMs, "the end of the nodes", () => !children.some(({ pid }) => isAlive(pid)));

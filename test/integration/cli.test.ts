@@ -158,7 +158,7 @@ test("fsck finds what is wrong with a store, and mends it if told to", async () 
   const fsck = (...words: string[]) => pdpm(scene, ["fsck", dir, ...words]);
   expect(await fsck()).toMatchObject({ code: 2, stdout: "" });
   for (const key of ["lost", "kept"])
-    await pdpm(scene, ["put", key, `needle ${key}`, "--dir", dir]);
+    await pdpm(scene, ["put", key, `needle ${key}`, "--dir", dir, "--design", "direct"]);
   const sound = await fsck();
   expect(sound).toMatchObject({ code: 0 });
   expect(sound.stdout).toBe(`${dir}: sound; 2 keys in 2 chunks\n`);
