@@ -11,12 +11,12 @@
 // before anything is returned, so no power failure undoes it. Source: paper section 4.2; design H1,
 // H2, H7, H8.
 
-import type { Found, Key } from "@pdpm/kv";
-import { addressIn, linkIn, type Pointer } from "@pdpm/layout";
-import { type Protocol, read, round } from "@pdpm/verbs";
+import { Found, type Key } from "@pdpm/kv";
+import { addressIn, highOf, linkIn, lowOf, type Pointer, pointerOf } from "@pdpm/layout";
+import { type Protocol, read, repliesTo, round, together } from "@pdpm/verbs";
 import { findTail } from "./find-tail.ts";
 import type { Context } from "./session.ts";
-import { firstReadBytes, versionBytes, versionHead, versionValue } from "./version.ts";
+import { firstReadBytes, foundAtRest, versionBytes, versionHead } from "./version.ts";
 import { type Tail, walk } from "./walk.ts";
 
 /** The value of `key`, or undefined. */
@@ -24,20 +24,22 @@ export function* readKey(context: Context, key: Key): Protocol<Found | undefined
   const { cursors, events, table } = context.session;
   const entry = cursors.find(key);
   if (entry >= 0 && table.reaches(cursors.address(entry))) {
-    const pointer = cursors.pointer(entry);
-    const bytes = Math.min(cursors.readBytes(entry), table.roomAt(cursors.address(entry)));
+    let found: Found | "stale";
     if (cursors.isStaleLately(entry)) {
-      const found = yield* readWithShortcut(context, key, pointer, bytes);
-      if (found !== "stale") return found;
+      found = yield* readWithShortcut(context, key, cursorAt(context, entry));
     } else {
-      const [image] = yield* round(read(cursors.address(entry), bytes)); // The one round trip.
-      const found = take(pointer, key, image);
-      if (found !== undefined) {
-        events.cursorHits += 1;
-        return found;
-      }
-      const walked = yield* readFrom(context, key, pointer, bytes);
-      if (walked !== "stale") return walked;
+      const low = cursors.pointerLow(entry);
+      const high = cursors.pointerHigh(entry);
+      // As `yield* round(...)`, without its generator: this one round trip is nearly every get.
+      const posts = together(read(cursors.address(entry), bytesAt(context, entry)));
+      const [image] = repliesTo(posts, yield posts);
+      found =
+        foundAtRest(low, high, key, image) ??
+        (yield* readFrom(context, key, pointerOf(low, high), image.length));
+    }
+    if (found !== "stale") {
+      events.cursorHits += 1;
+      return found;
     }
     cursors.delete(key);
   }
@@ -51,12 +53,21 @@ export function* readKey(context: Context, key: Key): Protocol<Found | undefined
   return remember(context, key, tail);
 }
 
-/** The common case: the latest version, whole and settled; else undefined, and the walk decides. */
-function take(pointer: Pointer, key: Key, image: Uint8Array): Found | undefined {
-  const header = versionHead(pointer, key, image);
-  if (typeof header !== "object" || header.link !== pointer) return undefined;
-  const value = versionValue(header, image);
-  return typeof value === "object" ? { value, version: header.commitNumber } : undefined;
+/** Where a read begins, copied: while the protocol waits, the entry may become another key's. */
+interface Cursor {
+  readonly pointer: Pointer;
+  readonly readBytes: number;
+}
+
+function cursorAt(context: Context, entry: number): Cursor {
+  const pointer = context.session.cursors.pointer(entry);
+  return { pointer, readBytes: bytesAt(context, entry) };
+}
+
+/** Bytes to read at a cursor. */
+function bytesAt({ session }: Context, entry: number): number {
+  const { cursors, table } = session;
+  return Math.min(cursors.readBytes(entry), table.roomAt(cursors.address(entry)));
 }
 
 /** Walks from a hint; "stale" when it is none any more. */
@@ -81,15 +92,13 @@ function* readFrom(
 function* readWithShortcut(
   context: Context,
   key: Key,
-  pointer: Pointer,
-  bytes: number,
+  { pointer, readBytes }: Cursor,
 ): Protocol<Found | "stale"> {
   const { session } = context;
   const cell = session.shortcuts.cell(key);
-  const [image, hint] = yield* round(read(addressIn(pointer), bytes), read(cell, 8));
-  const found = take(pointer, key, image);
+  const [image, hint] = yield* round(read(addressIn(pointer), readBytes), read(cell, 8));
+  const found = foundAtRest(lowOf(pointer), highOf(pointer), key, image);
   if (found !== undefined) {
-    session.events.cursorHits += 1;
     session.cursors.markStale(session.cursors.find(key), false);
     return found;
   }
@@ -98,13 +107,13 @@ function* readWithShortcut(
   // Without a next version behind the cursor the walk from there is as short as any.
   const isPassed = typeof header === "object" && typeof linkIn(pointer, header.link) === "bigint";
   if (isPassed && shortcut !== undefined && shortcut !== pointer) {
-    const ahead = yield* walk(context, key, shortcut, { wantsValue: true, readBytes: bytes });
+    const ahead = yield* walk(context, key, shortcut, { wantsValue: true, readBytes });
     if (ahead.state === "end") {
       session.events.shortcutHits += 1;
       return remember(context, key, ahead);
     }
   }
-  return yield* readFrom(context, key, pointer, bytes);
+  return yield* readFrom(context, key, pointer, readBytes);
 }
 
 /** The cursor is where the walk ended. */
@@ -113,5 +122,5 @@ function remember(context: Context, key: Key, tail: Tail): Found {
   const { header, pointer, value, hops } = tail;
   const entry = cursors.set(key, pointer, header.commitNumber, versionBytes(header));
   if (entry >= 0) cursors.markStale(entry, hops > 0);
-  return { value: value as Uint8Array, version: header.commitNumber };
+  return new Found(value as Uint8Array, header.commitNumber);
 }

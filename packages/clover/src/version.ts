@@ -1,13 +1,17 @@
 // A version as it was read from memory: a private copy of a buffer's bytes, believed only after its
 // header, its place and life, its key and its value have verified (H1, H2).
 
-import { isKeyAt, type Key } from "@pdpm/kv";
+import { Found, isKeyAt, type Key } from "@pdpm/kv";
 import {
   type BufferHeader,
+  bufferCommitNumber,
   bufferHeaderBytes,
+  bufferKeyBytes,
+  bufferValueBytes,
   bufferValueOffset,
   checkBody,
   decodeBufferHeader,
+  isBufferAtRest,
   type Pointer,
 } from "@pdpm/layout";
 
@@ -39,6 +43,24 @@ export function versionValue(
   const body = checkBody(bytes, header);
   if (body === "short") return end;
   return body === "ok" ? bytes.subarray(start, end) : "other";
+}
+
+/**
+ * The common case: the latest version of `key`, whole and settled, in the buffer and life of the
+ * pointer whose halves are given. Undefined: anything else, and the walk decides.
+ */
+export function foundAtRest(
+  selfLow: number,
+  selfHigh: number,
+  key: Key,
+  image: Uint8Array,
+): Found | undefined {
+  if (!isBufferAtRest(image, selfLow, selfHigh)) return undefined;
+  const keyBytes = bufferKeyBytes(image);
+  if (!isKeyAt(key, image, bufferHeaderBytes, keyBytes)) return undefined;
+  const start = bufferValueOffset(keyBytes);
+  const value = image.subarray(start, start + bufferValueBytes(image));
+  return new Found(value, bufferCommitNumber(image));
 }
 
 /** Bytes that a read of the whole version takes. */

@@ -7,17 +7,30 @@ import { addressOf } from "./address.ts";
 import { wordAt } from "./checked-word.ts";
 import { checksum64 } from "./checksum.ts";
 import {
+  bufferCommitNumber,
   bufferFields,
   bufferHeaderBytes,
   bufferImageBytes,
+  bufferKeyBytes,
+  bufferValueBytes,
   bufferValueOffset,
   checkBody,
   decodeBufferHeader,
   encodeBuffer,
+  isBufferAtRest,
   renewHeader,
 } from "./data-buffer.ts";
 import { formatExample } from "./format-example.ts";
-import { gcVersionMost, type Pointer, pointerTo } from "./link-word.ts";
+import {
+  gcVersionMost,
+  highOf,
+  lowOf,
+  type Pointer,
+  pointerOf,
+  pointerTo,
+  sealOf,
+  withPending,
+} from "./link-word.ts";
 
 const self = pointerTo(addressOf(5, 1280), 3);
 const encoder = new TextEncoder();
@@ -165,6 +178,41 @@ test("a renewed header has another number, place and life, and leaves key and va
   expect(wordAt(bytes, bufferFields.bodyChecksum)).toBe(wordAt(before, bufferFields.bodyChecksum));
   expect(() => renewHeader(bytes, other, 0)).toThrow(/commit number/);
   expect(() => renewHeader(bytes, other, 2 ** 53)).toThrow(/commit number/);
+});
+
+/** As a reader asks who wants the latest version in the life `pointer`. */
+function isAtRest(bytes: Uint8Array, pointer: Pointer = self): boolean {
+  return isBufferAtRest(bytes, lowOf(pointer), highOf(pointer));
+}
+
+test("a version at rest is told without a bigint, and nothing else passes for one", () => {
+  const last = pointerTo(addressOf(2 ** 20 - 1, 2 ** 26 - 64), gcVersionMost);
+  for (const pointer of [self, last]) {
+    expect(pointerOf(lowOf(pointer), highOf(pointer))).toBe(pointer);
+    const bytes = ofSizes(5, 21, pointer);
+    expect(isAtRest(bytes, pointer)).toBe(true);
+    expect(bufferCommitNumber(bytes)).toBe(2 ** 33 + 1);
+    expect([bufferKeyBytes(bytes), bufferValueBytes(bytes)]).toEqual([5, 21]);
+    // More bytes behind it are no matter, fewer are.
+    const end = bufferValueOffset(5) + 21;
+    expect(isAtRest(Uint8Array.of(...bytes, 9, 9, 9), pointer)).toBe(true);
+    for (let size = 0; size < end; size += 1) {
+      expect(isAtRest(bytes.slice(0, size), pointer), `${size} bytes`).toBe(false);
+    }
+    for (let at = 0; at < end; at += 1) {
+      const spoilt = bytes.slice();
+      spoilt[at] = (spoilt[at] as number) ^ 0x20;
+      const isMark = at >= bufferFields.headMark && at < bufferFields.headerChecksum;
+      expect(isAtRest(spoilt, pointer), `byte ${at}`).toBe(isMark);
+    }
+  }
+  const otherLife = pointerTo(addressOf(5, 1280), 4);
+  expect(isAtRest(ofSizes(5, 21), otherLife)).toBe(false);
+  for (const link of [otherLife, last, withPending(self), sealOf(self), 0n]) {
+    const bytes = ofSizes(5, 21);
+    new DataView(bytes.buffer).setBigUint64(bufferFields.link, link, true);
+    expect(isAtRest(bytes), `link ${link.toString(16)}`).toBe(false);
+  }
 });
 
 test("the largest key and value make the largest buffer", () => {

@@ -37,7 +37,22 @@ export function pointerTo(address: Address, gcVersion: number): Pointer {
   // Two halves of 32 bits, because a bigint per field would cost more than the memory access.
   const low = ((offset / cellUnitBytes) | ((chunk & 0xfff) << 20)) >>> 0;
   const high = (chunk >>> 12) | (gcVersion << 8);
+  return pointerOf(low, high);
+}
+
+/** The pointer whose halves of 32 bits are given. */
+export function pointerOf(low: number, high: number): Pointer {
   return (BigInt(high) << 32n) | BigInt(low);
+}
+
+/** The low 32 bits of a pointer. */
+export function lowOf(pointer: Pointer): number {
+  return Number(pointer & 0xffffffffn);
+}
+
+/** The high 32 bits of a pointer. */
+export function highOf(pointer: Pointer): number {
+  return Number(pointer >> 32n);
 }
 
 /** Where a pointer leads. */
