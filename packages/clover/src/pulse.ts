@@ -8,7 +8,6 @@ import { settleDoubts } from "./doubts.ts";
 import { handBack } from "./hand-back.ts";
 import { refill } from "./refill.ts";
 import { retireAll, retireSome } from "./retire.ts";
-import { retireLagMost } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 
 /** Between two reports, in milliseconds. */
@@ -39,7 +38,7 @@ export function* work(context: Context): Protocol<void> {
     try {
       yield* retireSome(context);
       // What is left over then is too little to hurry for.
-      while (retiring.lag >= retireLagMost / 8 || retiring.toWalkCount > 0) {
+      while (retiring.isWorthMore || retiring.toWalkCount > 0) {
         // Others want to commit, too: whoever comes back at once finds the lock free before them.
         yield* round(pause(restMs));
         yield* retireSome(context);

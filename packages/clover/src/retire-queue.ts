@@ -12,14 +12,23 @@ export interface Superseded {
   readonly key: Key;
   readonly freed: Pointer[];
   next: Pointer;
+  /** Of the buffers in `freed`, about. */
+  bytes: number;
   /** Others linked versions in between: the chain must be walked to know them all. */
   hasGaps: boolean;
 }
 
 /** Keys that a report takes at most. */
 export const reportKeysMost = 512;
-/** Superseded versions beyond which writers wait until some were reported (H16). */
-export const retireLagMost = 16_384;
+/** Superseded versions, and their bytes, beyond which writers wait for a report (H16). */
+const lagMost = { versions: 16_384, bytes: 64 * 2 ** 20 };
+/**
+ * Beyond this part of it there is something to report. Not sooner: of a key that is written again
+ * and again all versions that wait cost one record.
+ */
+const dueAt = 1 / 2;
+/** A report goes on down to this part. */
+const restAt = 1 / 4;
 
 /** The queue of one session. */
 export class RetireQueue {
@@ -28,27 +37,48 @@ export class RetireQueue {
   readonly #toWalk = new Set<Key>();
   /** Versions in the queue. */
   lag = 0;
+  #lagBytes = 0;
   /** A report is under way. */
   isBusy = false;
 
-  /** `next` was linked behind `old`, and acknowledged. */
-  superseded(key: Key, old: Pointer, next: Pointer): void {
+  /** `next`, of so many bytes, was linked behind `old`, and acknowledged. */
+  superseded(key: Key, old: Pointer, next: Pointer, bytes: number): void {
     this.lag += 1;
+    this.#lagBytes += bytes;
     const entry = this.#superseded.get(key);
     if (entry === undefined) {
-      this.#superseded.set(key, { key, freed: [old], next, hasGaps: false });
+      this.#superseded.set(key, { key, freed: [old], next, bytes, hasGaps: false });
       return;
     }
     if (entry.next !== old) entry.hasGaps = true;
     entry.freed.push(old);
     entry.next = next;
+    entry.bytes += bytes;
+  }
+
+  /** Enough waits for a report. */
+  get isDue(): boolean {
+    return this.#isOver(dueAt);
+  }
+
+  /** A report that has begun goes on. */
+  get isWorthMore(): boolean {
+    return this.#isOver(restAt);
+  }
+
+  /** Writers wait. */
+  get isFull(): boolean {
+    return this.#isOver(1);
+  }
+
+  #isOver(part: number): boolean {
+    return this.lag >= part * lagMost.versions || this.#lagBytes >= part * lagMost.bytes;
   }
 
   /** The key's chain was sealed. */
   sealed(key: Key): void {
     const entry = this.#superseded.get(key);
-    if (entry !== undefined) this.lag -= entry.freed.length;
-    this.#superseded.delete(key);
+    if (entry !== undefined) this.#takeOut(entry);
     this.#toWalk.add(key);
   }
 
@@ -69,11 +99,14 @@ export class RetireQueue {
       if (taken.length >= reportKeysMost) break;
       taken.push(entry);
     }
-    for (const { key, freed } of taken) {
-      this.#superseded.delete(key);
-      this.lag -= freed.length;
-    }
+    for (const entry of taken) this.#takeOut(entry);
     return taken;
+  }
+
+  #takeOut({ key, freed, bytes }: Superseded): void {
+    this.#superseded.delete(key);
+    this.lag -= freed.length;
+    this.#lagBytes -= bytes;
   }
 
   /** Takes up to `most` keys whose chains are to be walked. */

@@ -11,7 +11,6 @@ import { forgetChain } from "./forget.ts";
 import { giveEverythingBack } from "./hand-back.ts";
 import { markHeads } from "./head-marks.ts";
 import { retireAll, retireSome } from "./retire.ts";
-import { retireLagMost } from "./retire-queue.ts";
 
 async function updated(times: number): Promise<{ world: World; client: Client }> {
   const world = new World();
@@ -62,16 +61,28 @@ test("a report that fails is not forgotten", async () => {
 });
 
 test("writers wait while too much is unreported", async () => {
-  const { client } = await updated(5);
+  const { client, world } = await updated(5);
   const { retiring } = client.session;
-  retiring.isBusy = true;
-  retiring.lag += retireLagMost;
-  const put = client.put("other", "value");
-  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
-  expect(await client.get("other")).toBeUndefined();
-  retiring.lag -= retireLagMost;
-  await put;
-  expect(await client.get("other")).toBe("value");
+  const [pointer] = (await world.chain(client, "key")) as [Pointer];
+  const large = toKey("large");
+  // Few versions of many bytes, or many of few.
+  for (const [versions, bytes] of [
+    [4, 2 ** 24],
+    [16_384, 64],
+  ] as const) {
+    retiring.isBusy = true;
+    expect([retiring.isDue, retiring.isWorthMore, retiring.isFull]).toEqual([false, false, false]);
+    for (let i = 0; i < versions; i += 1) retiring.superseded(large, pointer, pointer, bytes);
+    expect([retiring.isDue, retiring.isWorthMore, retiring.isFull]).toEqual([true, true, true]);
+    const put = client.put("other", `value ${versions}`);
+    for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(await client.get("other")).not.toBe(`value ${versions}`);
+    retiring.sealed(large);
+    retiring.forgotten(large);
+    expect([retiring.isDue, retiring.isWorthMore, retiring.isFull]).toEqual([false, false, false]);
+    await put;
+    expect(await client.get("other")).toBe(`value ${versions}`);
+  }
 });
 
 test("a sealed chain's marks are wiped before it is forgotten, and stay so", async () => {

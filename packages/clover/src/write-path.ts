@@ -35,7 +35,6 @@ import type { Known, Written } from "./known.ts";
 import { settleLink, settlingPosts } from "./links.ts";
 import type { NewVersion } from "./new-version.ts";
 import { retireSome } from "./retire.ts";
-import { retireLagMost } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 import { walk } from "./walk.ts";
 import { writeVersion } from "./write-version.ts";
@@ -150,8 +149,8 @@ function committed(context: Context, key: Key, replaced: Pointer, version: NewVe
   const { cursors, retiring, wake } = context.session;
   version.linked();
   cursors.set(key, version.pointer, version.commitNumber, version.bytes);
-  retiring.superseded(key, replaced, version.pointer);
-  if (retiring.lag >= retireLagMost / 8) wake();
+  retiring.superseded(key, replaced, version.pointer, version.bytes);
+  if (retiring.isDue) wake();
 }
 
 /** The latest version behind a lost CAS, which found `word` in the link of `pointer`. */
@@ -187,7 +186,7 @@ function shortcutPosts(context: Context, key: Key, { pointer, commitNumber }: Kn
 function* holdBack(context: Context): Protocol<void> {
   const { retiring } = context.session;
   const patience = new Patience(context);
-  while (retiring.lag >= retireLagMost) {
+  while (retiring.isFull) {
     if (retiring.isBusy) yield* patience.wait("replaced versions are being reported");
     else yield* retireSome(context);
   }

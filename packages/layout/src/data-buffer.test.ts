@@ -46,7 +46,7 @@ function ofSizes(keyBytes: number, valueBytes: number, pointer: Pointer = self):
   const [key, value] = [keyBytes, valueBytes].map((length) =>
     Uint8Array.from({ length }, (_, i) => i * 7 + 1),
   ) as [Uint8Array, Uint8Array];
-  return encodeBuffer(pointer, 2 ** 33 + 1, key, value);
+  return encodeBuffer(pointer, 2 ** 33 + 1, key, value).slice();
 }
 
 test("the buffer of FORMAT.md says greeting: hello, at its place, in its life", () => {

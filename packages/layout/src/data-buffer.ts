@@ -66,13 +66,19 @@ export function encodeBuffer(
   key: Uint8Array,
   value: Uint8Array,
 ): Uint8Array {
-  const bytes = new Uint8Array(bufferImageBytes(key.length, value.length));
-  const view = new DataView(bytes.buffer);
+  // Out of Node's pool: memory of its own for every version would cost more than the copy.
+  const pooled = Buffer.allocUnsafe(bufferImageBytes(key.length, value.length));
+  const bytes = new Uint8Array(pooled.buffer, pooled.byteOffset, pooled.length);
+  const view = new DataView(pooled.buffer, pooled.byteOffset, pooled.length);
+  bytes.fill(0, 0, bufferHeaderBytes);
   view.setUint32(bufferFields.valueBytes, value.length, true);
   view.setUint16(bufferFields.keyBytes, key.length, true);
+  const start = bufferValueOffset(key.length);
+  const end = start + value.length;
   bytes.set(key, bufferHeaderBytes);
-  bytes.set(value, bufferValueOffset(key.length));
-  const end = bufferValueOffset(key.length) + value.length;
+  bytes.fill(0, bufferHeaderBytes + key.length, start);
+  bytes.set(value, start);
+  bytes.fill(0, end);
   const body = checksum64(bytes.subarray(bufferHeaderBytes, end));
   view.setBigUint64(bufferFields.bodyChecksum, body, true);
   renewHeader(bytes, self, commitNumber);

@@ -1,5 +1,5 @@
-// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. All functions make new
-// bitmaps. Of two, the second may have another length: what it lacks is zero, and what it has more
+// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. But for setBit and
+// clearBit all functions make new bitmaps. Of two, the second may have another length: what it lacks is zero, and what it has more
 // is ignored.
 
 /** No bit. */
@@ -18,16 +18,14 @@ export function hasBit(bitmap: Uint8Array, bit: number): boolean {
   return ((bitmap[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
 }
 
-export function withBit(bitmap: Uint8Array, bit: number): Uint8Array {
-  const copy = bitmap.slice();
-  copy[bit >> 3] = (copy[bit >> 3] ?? 0) | (1 << (bit & 7));
-  return copy;
+/** Sets a bit in place. */
+export function setBit(bitmap: Uint8Array, bit: number): void {
+  bitmap[bit >> 3] = (bitmap[bit >> 3] ?? 0) | (1 << (bit & 7));
 }
 
-export function withoutBit(bitmap: Uint8Array, bit: number): Uint8Array {
-  const copy = bitmap.slice();
-  copy[bit >> 3] = (copy[bit >> 3] ?? 0) & ~(1 << (bit & 7));
-  return copy;
+/** Clears a bit in place. */
+export function clearBit(bitmap: Uint8Array, bit: number): void {
+  bitmap[bit >> 3] = (bitmap[bit >> 3] ?? 0) & ~(1 << (bit & 7));
 }
 
 /** The bits of `a` and those of `b`, in as many bytes as `a` has. */

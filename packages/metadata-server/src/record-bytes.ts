@@ -1,13 +1,18 @@
 // Writing and reading the fields of records: little-endian, one behind the other. A reader never
 // throws: past the end it reads zeros and says that the bytes are bad.
 
-const firstBytes = 64;
+const firstBytes = 4096;
 
-/** Collects fields. */
+/** Collects fields. One writer serves all records: it is asked for the bytes before it begins anew. */
 export class RecordWriter {
   #bytes = new Uint8Array(firstBytes);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
+
+  /** Forgets what was written. */
+  clear(): void {
+    this.#length = 0;
+  }
 
   #room(bytes: number): number {
     const start = this.#length;
@@ -49,9 +54,14 @@ export class RecordWriter {
     this.#bytes.set(value, at);
   }
 
-  /** What was written so far. */
+  /** What was written so far, valid until more is written. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** A copy of what was written so far. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    return this.written.slice();
   }
 }
 

@@ -25,12 +25,14 @@ export interface RecordName<T> {
   readonly kind: RecordKind<T>;
 }
 
+const to = new RecordWriter();
+
 /** A value as bytes. */
 export function encodeRecord<T>(kind: RecordKind<T>, value: T): Uint8Array {
-  const to = new RecordWriter();
+  to.clear();
   to.byte(formatVersion);
   kind.write(to, value);
-  to.integer(checksumOf(to.finish()));
+  to.integer(checksumOf(to.written));
   return to.finish();
 }
 

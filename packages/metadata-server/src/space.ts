@@ -11,6 +11,7 @@
 import { PdpmError } from "@pdpm/base";
 import { gcVersionIn, gcVersionMost, type Pointer, pointerText } from "@pdpm/layout";
 import {
+  clearBit,
   countBits,
   difference,
   emptyBitmap,
@@ -18,9 +19,8 @@ import {
   intersection,
   isEmpty,
   padded,
+  setBit,
   union,
-  withBit,
-  withoutBit,
 } from "./bitmap.ts";
 import { QueueEnd, queuedSpans } from "./free-queue.ts";
 import { type Geometry, placeOf } from "./geometry.ts";
@@ -99,11 +99,15 @@ export async function isLeasedTo(
   return record.owner === client && hasBit(record.leased, place.bit);
 }
 
+/** A span while a transaction changes it: bitmaps of its own, changed in place. */
+type OpenSpan = { -readonly [F in keyof SpanRecord]: SpanRecord[F] };
+
 /** Returns buffers in one transaction. */
 export class SpaceWriter {
   readonly #transaction: Transaction;
   readonly #geometry: Geometry;
   readonly #queue: QueueEnd;
+  readonly #open = new Map<number, OpenSpan>();
 
   constructor(transaction: Transaction, geometry: Geometry) {
     this.#transaction = transaction;
@@ -120,24 +124,23 @@ export class SpaceWriter {
     const place = await placeOf(this.#transaction, this.#geometry, pointer);
     if (place === undefined) throw damaged(pointer, "is in no chunk");
     const { chunk, span, bit, sizeClass } = place;
-    const record = await this.#transaction.require(spanOf(chunk, span));
+    const record = await this.#openSpan(chunk, span);
     if (hasBit(record.free, bit) || hasBit(record.spent, bit)) throw damaged(pointer, "is free");
-    const isSpent = gcVersionIn(pointer) === gcVersionMost;
-    await this.#put(sizeClass, chunk, span, {
-      ...record,
-      leased: withoutBit(record.leased, bit),
-      free: isSpent ? record.free : withBit(record.free, bit),
-      spent: isSpent ? withBit(record.spent, bit) : record.spent,
-    });
+    clearBit(record.leased, bit);
+    setBit(gcVersionIn(pointer) === gcVersionMost ? record.spent : record.free, bit);
+    await this.#queueIfDue(sizeClass, chunk, span, record);
   }
 
   /** Whether the buffer is free or spent. */
   async isFree(pointer: Pointer): Promise<boolean> {
     const place = await placeOf(this.#transaction, this.#geometry, pointer);
     if (place === undefined) return true;
-    const name = spanOf(place.chunk, place.span);
+    const { chunk, span, bit } = place;
     const free = (record: SpanRecord | undefined): boolean =>
-      record === undefined || hasBit(record.free, place.bit) || hasBit(record.spent, place.bit);
+      record === undefined || hasBit(record.free, bit) || hasBit(record.spent, bit);
+    const open = this.#open.get(spanNumber(chunk, span));
+    if (open !== undefined) return free(open);
+    const name = spanOf(chunk, span);
     // Only a suspicion makes the commit depend on the span, which others change all the time.
     return free(await this.#transaction.peek(name)) && free(await this.#transaction.get(name));
   }
@@ -150,9 +153,9 @@ export class SpaceWriter {
   async giveBack(owner: number, part: ReturnedPart): Promise<void> {
     const { chunk, span } = part;
     const chunkRecord = await this.#transaction.get(chunkRecordOf(chunk));
-    const record = await this.#transaction.get(spanOf(chunk, span));
-    if (chunkRecord === undefined || record?.owner !== owner) return;
-    const { leased, free, spent } = record;
+    const found = await this.#transaction.get(spanOf(chunk, span));
+    if (chunkRecord === undefined || found?.owner !== owner) return;
+    const { leased, free, spent } = found;
     const named = union(part.bitmap, part.spent ?? none);
     if (!isEmpty(difference(named, union(leased, union(free, spent))))) {
       throw new PdpmError(
@@ -169,20 +172,36 @@ export class SpaceWriter {
       list,
       owned.filter((other) => other !== number),
     );
-    await this.#put(chunkRecord.sizeClass, chunk, span, {
-      ...record,
-      owner: 0,
-      leased: emptyBitmap(leased.length * 8),
-      free: union(free, nowFree),
-      spent: union(spent, nowSpent),
-    });
+    const record = await this.#openSpan(chunk, span);
+    record.owner = 0;
+    record.leased = emptyBitmap(leased.length * 8);
+    record.free = union(free, nowFree);
+    record.spent = union(spent, nowSpent);
+    await this.#queueIfDue(chunkRecord.sizeClass, chunk, span, record);
   }
 
-  /** Writes a span, and queues it when it belongs there and is not there yet. */
-  async #put(sizeClass: number, chunk: number, span: number, record: SpanRecord): Promise<void> {
-    const isDue = record.owner === 0 && record.sequence === 0 && !isEmpty(record.free);
-    const sequence = isDue ? await this.#queue.append(sizeClass, chunk, span) : record.sequence;
-    this.#transaction.put(spanOf(chunk, span), { ...record, sequence });
+  /** The span as this transaction will write it. */
+  async #openSpan(chunk: number, span: number): Promise<OpenSpan> {
+    const number = spanNumber(chunk, span);
+    const known = this.#open.get(number);
+    if (known !== undefined) return known;
+    const name = spanOf(chunk, span);
+    const { leased, free, spent, ...found } = await this.#transaction.require(name);
+    const record = { ...found, leased: leased.slice(), free: free.slice(), spent: spent.slice() };
+    this.#open.set(number, record);
+    this.#transaction.put(name, record);
+    return record;
+  }
+
+  /** Queues a span when it belongs there and is not there yet. */
+  async #queueIfDue(
+    sizeClass: number,
+    chunk: number,
+    span: number,
+    record: OpenSpan,
+  ): Promise<void> {
+    if (record.owner !== 0 || record.sequence !== 0 || isEmpty(record.free)) return;
+    record.sequence = await this.#queue.append(sizeClass, chunk, span);
   }
 }
 
