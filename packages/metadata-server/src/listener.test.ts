@@ -130,7 +130,8 @@ test("who asks and never reads is cut off before its answers fill the memory", a
   const client = await RawClient.to(listener.url);
   client.socket.pause();
   for (let i = 1; i <= 500; i += 1) client.socket.send(call(i, 1), { binary: true });
-  await soon(() => expect(answered).toBe(500));
+  // The requests behind the one at which it is cut off are not read any more.
+  await soon(() => expect(answered).toBeGreaterThan(64));
   client.socket.resume();
   expect(await client.closed).toMatch(/^1006/);
   expect(client.messages.length).toBeLessThan(200);
