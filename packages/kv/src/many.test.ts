@@ -3,7 +3,13 @@
 import { type Clock, PdpmError } from "@pdpm/base";
 import { beforeEach, expect, test } from "vitest";
 import { Deadline } from "./deadline.ts";
-import { inFlightBytesMost, inFlightMost, type ManyWork, runMany } from "./many.ts";
+import {
+  inFlightBytesMost,
+  inFlightMost,
+  type ManyWork,
+  runMany,
+  writesInFlightMost,
+} from "./many.ts";
 
 const unknown = { outcome: "unknown" } as const;
 
@@ -64,9 +70,14 @@ test("results come in order, whichever operation ends first", async () => {
 });
 
 test("no more operations are under way than the bound says", async () => {
-  const gauge = new Gauge();
-  await run({ count: 3 * inFlightMost, start: (i) => gauge.pass(i) });
-  expect(gauge.most).toBe(inFlightMost);
+  for (const [writes, most] of [
+    [false, inFlightMost],
+    [true, writesInFlightMost],
+  ] as const) {
+    const gauge = new Gauge();
+    await run({ writes, count: 3 * most, start: (i) => gauge.pass(i) });
+    expect(gauge.most).toBe(most);
+  }
 });
 
 test("no more bytes are under way than the bound says, but always one operation", async () => {
@@ -143,9 +154,9 @@ test("an abort between two operations counts as what it is", async () => {
   const gauge = new Gauge();
   const work = run(
     {
-      count: 2 * inFlightMost,
+      count: 2 * writesInFlightMost,
       start: (i) => {
-        if (i === inFlightMost - 1) controller.abort();
+        if (i === writesInFlightMost - 1) controller.abort();
         return gauge.pass(i);
       },
     },
@@ -161,7 +172,7 @@ test("later operations get what is left of the time", async () => {
   const given: number[] = [];
   await run(
     {
-      count: 2 * inFlightMost,
+      count: 2 * writesInFlightMost,
       start: (i, { timeoutMs }) => {
         given.push(timeoutMs as number);
         return gauge.pass(i);
@@ -170,8 +181,8 @@ test("later operations get what is left of the time", async () => {
     { timeoutMs: 5000 },
   );
   expect(given[0]).toBe(5000);
-  expect(given[inFlightMost - 1]).toBe(5000);
-  expect(given[inFlightMost]).toBeLessThan(5000);
+  expect(given[writesInFlightMost - 1]).toBe(5000);
+  expect(given[writesInFlightMost]).toBeLessThan(5000);
 });
 
 test("no operation at all is done at once", async () => {

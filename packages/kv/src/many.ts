@@ -1,7 +1,7 @@
 // Many operations of one call, side by side: over a network they share round trips, and over mapped
 // memory they run one after the other without a promise each.
 //
-// Invariants: at most `inFlightMost` operations and, unless a single one is larger,
+// Invariants: at most `inFlightMost` reads or `writesInFlightMost` writes and, unless a single one is larger,
 // `inFlightBytesMost` bytes are under way. Once one has failed no further one starts. The call
 // settles only after every operation that it started: nothing goes on behind the caller's back.
 
@@ -9,8 +9,13 @@ import { assert, type Clock, isPdpmError, PdpmError, sleep } from "@pdpm/base";
 import type { Limits } from "@pdpm/verbs";
 import type { Deadline } from "./deadline.ts";
 
-/** Operations of one call under way at most. */
+/** Reads of one call under way at most. */
 export const inFlightMost = 1024;
+/**
+ * Writes of one call under way at most: more would only wait for each other, for a client has so
+ * many changes under way at a metadata server, and a few are its housekeeping's.
+ */
+export const writesInFlightMost = 192;
 /** Bytes of values of one call under way at most. */
 export const inFlightBytesMost: number = 64 * 1024 * 1024;
 /** Operations that were ready at once before the event loop gets a turn: about 10 ms. */
@@ -104,7 +109,7 @@ class Many<T> {
 
   #hasRoomFor(index: number): boolean {
     if (this.#inFlight === 0) return true;
-    if (this.#inFlight >= inFlightMost) return false;
+    if (this.#inFlight >= (this.#work.writes ? writesInFlightMost : inFlightMost)) return false;
     return this.#inFlightBytes + this.#work.bytesOf(index) <= inFlightBytesMost;
   }
 
