@@ -164,7 +164,7 @@ test("an abort between two operations counts as what it is", async () => {
   );
   const error = await failureOf(work);
   expect(error.code).toBe("PDPM_ABORTED");
-  expect(error.text).toContain("1024 of 2048 were applied, 0 may have been, 1024 were not");
+  expect(error.text).toContain("192 of 384 were applied, 0 may have been, 192 were not");
 });
 
 test("later operations get what is left of the time", async () => {
