@@ -20,7 +20,7 @@ const batch = 10_000;
 export function openLarge(scale: Scale): Promise<Result[]> {
   const { entries } = scale;
   return inFolder(entries * 600, async (dir, where) => {
-    const store = await open(dir, { timeoutMs });
+    const store = await open(dir, { design: "direct", timeoutMs });
     const value = Buffer.alloc(entryBytes, 7);
     for (let nth = 0; nth < entries; nth += batch) {
       const count = Math.min(batch, entries - nth);
@@ -39,7 +39,7 @@ export function openLarge(scale: Scale): Promise<Result[]> {
       resultOf(
         times.map(({ openMs }) => openMs),
         {
-          name: `opening a store of ${entries.toLocaleString("en-US")} entries`,
+          name: `opening a Direct store of ${entries.toLocaleString("en-US")} entries`,
           unit: "ms",
           bar: 1000,
           is: "at most",
