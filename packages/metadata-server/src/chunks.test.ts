@@ -17,7 +17,8 @@ import {
 } from "./contract-scene.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { endOf } from "./record.ts";
-import { queuePrefix, tableRecord } from "./records.ts";
+import { queuePrefix, spansPrefix, tableRecord } from "./records.ts";
+import type { TransactionalStore } from "./store.ts";
 import { Transaction } from "./transaction.ts";
 
 const withdraw = { do: "withdraw", chunk: 1 } as const;
@@ -145,6 +146,29 @@ test("a chunk is retired when nothing of it is leased or taken", async () => {
   expect(await one.do(retire)).toBe("no");
   expect(await one.do(restore)).toBe("no");
   expect(await one.do(lease)).toHaveProperty("grow");
+});
+
+test("space is measured while a place is cut anew", async () => {
+  const { store, one, two } = await scene();
+  await one.do(withdraw);
+  await one.do(retire);
+  await acknowledgeAll(one, two);
+  let isCut = false;
+  const slow: TransactionalStore = {
+    get: (name) => store.get(name),
+    commit: (expected, writes) => store.commit(expected, writes),
+    close: () => store.close(),
+    range: async (range) => {
+      if (range.start === spansPrefix(1) && !isCut) {
+        isCut = true;
+        expect(await one.do(recut)).toEqual({ chunk: 2 });
+      }
+      return store.range(range);
+    },
+  };
+  const space = await sceneService(slow).handle({ ask: "space" });
+  expect(isCut).toBe(true);
+  expect(space.map(({ chunk, sizeClass: its }) => [chunk, its])).toEqual([[2, otherClass]]);
 });
 
 test("a chunk that is restored and leased meanwhile is not retired", async () => {

@@ -206,6 +206,8 @@ export async function measureSpace(
 ): Promise<readonly ChunkSpace[]> {
   const space: ChunkSpace[] = [];
   for (const entry of await listChunks(transaction)) {
+    // Noted, so that spans of a chunk whose place is cut anew meanwhile are no damage.
+    if ((await transaction.get(chunkRecordOf(entry.chunk))) === undefined) continue;
     const counts = { free: 0, leased: 0, taken: 0, spent: 0 };
     const spans = await spansOf(transaction, geometry, entry.chunk, entry.sizeClass);
     for (const span of spans) {
