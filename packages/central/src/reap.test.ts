@@ -1,7 +1,7 @@
 // What a dead coordinator leaves: cells that it wrote and never mapped, torn bytes, and live cells
 // that were damaged since. Nothing leaks, and no live cell is given to anybody else.
 
-import { addressIn } from "@pdpm/layout";
+import { addressIn, bufferFields } from "@pdpm/layout";
 import { Verb } from "@pdpm/verbs";
 import { expect, test } from "vitest";
 import { audit, validCells } from "./contract-audit.ts";
@@ -37,6 +37,33 @@ test("a cell that was written and never mapped is wiped, then free", async () =>
   expect(await world.get(client, "k")).toBe("old");
   await client.stats();
   expect(await audit(world)).toEqual([]);
+  await world.close();
+});
+
+test("a wipe that its coordinator did not flush is flushed before the cell is free", async () => {
+  const world = new World();
+  await world.start();
+  const client = await world.client();
+  await world.put(client, "k", "old");
+  const pause = new Pause();
+  world.hook = ({ request }) => (changeIn(request) === "supersede" ? pause.at() : undefined);
+  world.put(client, "k", "never").catch(() => undefined);
+  await pause.reached;
+  const never = (await validCells(world)).find(({ value }) => value === "never");
+  const { memory, offset } = await placeOf(world, addressIn(never?.pointer as bigint));
+  const at = offset + bufferFields.headMark;
+  world.kill();
+  memory.write(at, new Uint8Array(8));
+  const seen: string[] = [];
+  world.hook = ({ round = [], request }) => {
+    const isFlush = ({ verb, offset: from, bytes }: (typeof round)[number]): boolean =>
+      verb === Verb.flush && from <= at && at + 8 <= from + bytes;
+    if (round.some(isFlush)) seen.push("flush");
+    if (changeIn(request) === "settle") seen.push("settle");
+  };
+  pause.end();
+  await world.start();
+  expect(seen).toEqual(["flush", "settle"]);
   await world.close();
 });
 

@@ -18,6 +18,7 @@ import {
   bufferFields,
   bufferHeaderBytes,
   decodeBufferHeader,
+  type Pointer,
   wordAt,
 } from "@pdpm/layout";
 import {
@@ -31,6 +32,7 @@ import { ask, change } from "./calls.ts";
 import { type Cell, cellsIn, setBit } from "./cell-pool.ts";
 import { corruptSpace } from "./damage.ts";
 import type { Context } from "./session.ts";
+import { wipeFlushes } from "./wipe.ts";
 
 /** Bytes read of each cell at first: its header, and most keys. The smallest cell has as many. */
 const headBytes = 128;
@@ -88,6 +90,7 @@ function* examine(
   const suspects: Cell[] = [];
   const reads = cells.map(({ address }) => read(address, headBytes));
   const heads = reads.length === 0 ? [] : ((yield* round(...reads)) as Uint8Array[]);
+  const wiped: Pointer[] = [];
   // Of each key once: many lives of one key may stand in a span. What is not named stays so.
   const records = new Map<Key, LookupReply>();
   for (const [i, cell] of cells.entries()) {
@@ -100,12 +103,16 @@ function* examine(
       records.set(key, record);
       if (record.head === header.self || record.stale.includes(header.self)) continue;
       if (header.headMark !== 0n) yield* wipeAt(context, address);
+      else wiped.push(header.self);
     } else if (head.some((byte) => byte !== 0)) {
       suspects.push(cell);
       continue;
     }
     setBit(bitmap, bit);
   }
+  // Whoever wiped them may have died before his flush.
+  const flushes = wipeFlushes(context.session, wiped);
+  if (flushes.length > 0) yield* round(...flushes);
   return { returned: { chunk: part.chunk, span: part.span, bitmap }, suspects };
 }
 
