@@ -63,6 +63,43 @@ test("a delete that stopped between wipe and forget is finished before anybody a
   }
 });
 
+test("a delete is not finished while a write looks at the key's cell", async () => {
+  const world = new World();
+  await world.start();
+  const client = await world.client();
+  await world.put(client, "k", "v");
+  const dying = new Pause();
+  world.hook = ({ request }) => (changeIn(request) === "forget" ? dying.at() : undefined);
+  const deleting = client.delete(toKey("k"), undefined, {}).catch((error: Error) => error);
+  await dying.reached;
+  world.hook = undefined;
+  world.kill();
+  dying.end();
+  const host = await world.start();
+  host.housekeeping.end();
+  await deleting;
+  const pause = new Pause();
+  world.replyHook = ({ request }) => {
+    if ((request as { readonly ask?: string }).ask !== "lookup") return undefined;
+    world.replyHook = undefined;
+    return pause.at();
+  };
+  const putting = world.put(client, "k", "new");
+  await pause.reached;
+  // Freed now, the cell could be another key's when the write reads it.
+  const reading = world.get(client, "k");
+  while (host.coordinator.session.events.lockWaits === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect((await world.lookup("k")).head).not.toBeNull();
+  pause.end();
+  expect(await putting).toBe(2);
+  expect([undefined, "new"]).toContain(await reading);
+  await client.stats();
+  expect(await audit(world)).toEqual([]);
+  await world.close();
+});
+
 test("a reader waits for a delete, and finds nothing", async () => {
   const world = new World();
   const host = await world.start();

@@ -35,7 +35,7 @@ export interface Wiped {
 /** Looks at a copy of a cell. */
 type Look<T> = (pointer: Pointer, key: Key, bytes: Uint8Array) => T | CellCheck;
 
-/** The cell of `key` and its header. @throws PDPM_CORRUPT naming the key. */
+/** The cell of `key` and its header; its lock is held. @throws PDPM_CORRUPT naming the key. */
 export function locateHeader(
   context: Context,
   key: Key,
@@ -43,12 +43,30 @@ export function locateHeader(
   return locate(context, key, bufferHeaderBytes + key.length, liveHeader);
 }
 
-/** The cell of `key` and its value. @throws PDPM_CORRUPT naming the key. */
+/** The cell of `key` and its value; its lock is held. @throws PDPM_CORRUPT naming the key. */
 export function locateValue(
   context: Context,
   key: Key,
 ): Protocol<Located<Found> | Missing | Wiped> {
   return locate(context, key, firstReadBytes, liveValue);
+}
+
+/**
+ * Runs `locate` with the entry's lock, shared with readers: else the cell that the directory named
+ * could be freed, and be another key's, before it is read. For whoever does not hold the lock.
+ */
+export function* withEntryLock<T>(
+  context: Context,
+  key: Key,
+  locate: (context: Context, key: Key) => Protocol<T>,
+): Protocol<T> {
+  const { locks } = context.session;
+  if (!locks.tryRead(key)) yield* locks.read(context, key);
+  try {
+    return yield* locate(context, key);
+  } finally {
+    locks.endRead(key);
+  }
 }
 
 function* locate<T extends object>(

@@ -15,7 +15,7 @@ import { type Protocol, read, round } from "@pdpm/verbs";
 import { commitNext } from "./commit.ts";
 import { finishDelete } from "./delete.ts";
 import { leaseCells } from "./lease-cells.ts";
-import { locateValue } from "./locate.ts";
+import { locateValue, withEntryLock } from "./locate.ts";
 import { NewCell } from "./new-cell.ts";
 import { noSpace } from "./no-space.ts";
 import type { Context } from "./session.ts";
@@ -25,7 +25,7 @@ export function* relocate(context: Context, address: Address): Protocol<void> {
   const found = yield* keyAt(context, address);
   if (found === undefined) return;
   const { key, pointer } = found;
-  const located = yield* locateValue(context, key);
+  const located = yield* withEntryLock(context, key, locateValue);
   if (located.state === "wiped") yield* finishDelete(context, key);
   if (located.state !== "live" || located.pointer !== pointer) return;
   const { value, version } = located.seen;

@@ -16,7 +16,7 @@ import { commitFirst, commitNext } from "./commit.ts";
 import { deleteKey, finishDelete } from "./delete.ts";
 import type { Known, Written } from "./known.ts";
 import { wipeLeftovers } from "./leftovers.ts";
-import { locateHeader, type Missing } from "./locate.ts";
+import { locateHeader, type Missing, withEntryLock } from "./locate.ts";
 import { NewCell } from "./new-cell.ts";
 import type { Context } from "./session.ts";
 import { takeCell } from "./take-cell.ts";
@@ -52,7 +52,7 @@ function* find(context: Context, key: Key): Protocol<Known | Missing | "wiped"> 
     return { state: "live", pointer, commitNumber, isSeen: false };
   }
   events.mappingMisses += 1;
-  const located = yield* locateHeader(context, key);
+  const located = yield* withEntryLock(context, key, locateHeader);
   if (located.state === "missing") return located;
   if (located.state === "wiped") {
     yield* finishDelete(context, key);
