@@ -9,6 +9,7 @@ import {
   metadataServer,
   type Question,
   type ReplyOf,
+  type Ticket,
 } from "@pdpm/metadata-server/protocol";
 import { call, commitPoint, type Protocol } from "@pdpm/verbs";
 import type { CallSlots } from "./call-slots.ts";
@@ -54,18 +55,35 @@ function* changeAs<C extends Change>(
   wanted: C,
   commits: boolean,
 ): Protocol<ReplyOf[C["do"]]> {
-  const { slots } = context.session;
-  const patience = new Patience(context);
-  let ticket = slots.take();
-  while (ticket === undefined) {
-    yield* patience.wait("every call slot of the coordinator is under way");
-    ticket = slots.take();
-  }
+  const ticket = yield* takeTicket(context);
   try {
     return yield* send(context, { ticket, change: wanted }, commits);
   } finally {
-    slots.give(ticket);
+    context.session.slots.give(ticket);
   }
+}
+
+/** A ticket that nobody else uses until it is given back. */
+export function* takeTicket(context: Caller): Protocol<Ticket> {
+  const { slots } = context.session;
+  const patience = new Patience(context);
+  for (;;) {
+    const ticket = slots.take();
+    if (ticket !== undefined) return ticket;
+    yield* patience.wait("every call slot of the coordinator is under way");
+  }
+}
+
+/**
+ * Asks for a change under a ticket that stays with its caller. Whoever is stopped before there is a
+ * reply does not know what becomes of it, and asks for the very same again to find out.
+ */
+export function changeUnder<const C extends Change>(
+  context: Caller,
+  ticket: Ticket,
+  wanted: C,
+): Protocol<ReplyOf[C["do"]]> {
+  return send(context, { ticket, change: wanted }, false);
 }
 
 /** One call; while its reply is lost, the very same request again. */

@@ -54,13 +54,6 @@ test("an idle span is given back with what is unused; one in somebody's hands is
   expect(cells.take(0)).toBeUndefined();
 });
 
-test("a span that is granted anew is not given back once more for what it was before", () => {
-  const cells = pool();
-  expect(cells.hasUsedUp).toBe(true);
-  cells.add(0, { chunk: 1, span: 0 }, [cell(3)], none());
-  expect(cells.hasUsedUp).toBe(false);
-});
-
 test("what a refill asks for doubles up to a bound, and so does the low-water mark", () => {
   const cells = new CellPool();
   expect(cells.lowWater(0)).toBe(0);

@@ -21,6 +21,7 @@ import {
   type ReturnedPart,
   type SpanName,
   type SpanPart,
+  type Ticket,
 } from "@pdpm/metadata-server/protocol";
 
 /** Buffers that one refill asks for at first, at most, and in bytes at most. */
@@ -44,6 +45,14 @@ export interface GrantedPart extends SpanPart {
   readonly sizeClass: number;
 }
 
+/** Spans whose lease ends, as the service is told (give-back.ts). */
+export interface SpanReport {
+  readonly ticket: Ticket;
+  readonly spans: readonly ReturnedPart[];
+  /** Some operation waits for the reply. */
+  isUnderWay: boolean;
+}
+
 /** A span as one word, for maps. */
 function nameOf(chunk: number, span: number): number {
   return chunk * 2 ** 16 + span;
@@ -55,6 +64,8 @@ export class CellPool {
   readonly #leases = new Map<number, Lease>();
   /** Spans of which nothing is in hand any more: to be reported. */
   #usedUp: ReturnedPart[] = [];
+  /** Spans that were reported: the service has not answered yet. */
+  readonly reports: Set<SpanReport> = new Set<SpanReport>();
   /** Granted, but not looked at yet: which life each cell has next is not known. */
   readonly granted: GrantedPart[] = [];
   /** Classes whose refill is under way in some operation. */
@@ -120,8 +131,6 @@ export class CellPool {
     const { chunk, span } = part;
     const unused = new Uint8Array(bitmapBytes);
     const lease = { chunk, span, sizeClass, inHand: pointers.length, unused, spent };
-    // Granted anew: so it was given back, whatever became of the reply that said so.
-    this.#usedUp = this.#usedUp.filter((one) => one.chunk !== chunk || one.span !== span);
     if (pointers.length === 0) {
       this.#usedUp.push(partOf(lease));
       return;
@@ -131,20 +140,16 @@ export class CellPool {
     this.#list(sizeClass).unshift(...[...pointers].reverse());
   }
 
+  /** Whether there is anything to report, or a report without a reply. */
   get hasUsedUp(): boolean {
-    return this.#usedUp.length > 0;
+    return this.#usedUp.length > 0 || this.reports.size > 0;
   }
 
-  /** Spans to be reported as used up; the caller reports them. */
+  /** Spans to be reported as used up; the caller reports them (give-back.ts). */
   takeUsedUp(): readonly ReturnedPart[] {
     const parts = this.#usedUp;
     this.#usedUp = [];
     return parts;
-  }
-
-  /** They could not be reported: they are to be reported again. */
-  returnUsedUp(parts: readonly ReturnedPart[]): void {
-    this.#usedUp.push(...parts);
   }
 
   /**

@@ -1,8 +1,9 @@
 // Giving back: what a coordinator that leaves, or that measures space, does not need any more.
 
 import type { Protocol } from "@pdpm/verbs";
-import { ask, change } from "./calls.ts";
+import { ask } from "./calls.ts";
 import { cleanAll } from "./clean.ts";
+import { giveBack } from "./give-back.ts";
 import { wipeLeftovers } from "./leftovers.ts";
 import { reportUsedUp } from "./refill.ts";
 import type { Context } from "./session.ts";
@@ -11,14 +12,7 @@ import type { Context } from "./session.ts";
 export function* handBack(context: Context, matches: (chunk: number) => boolean): Protocol<void> {
   const { pool } = context.session;
   yield* reportUsedUp(context);
-  const spans = pool.takeIdle(matches);
-  if (spans.length === 0) return;
-  try {
-    yield* change(context, { do: "giveBack", spans });
-  } catch (error) {
-    pool.returnUsedUp(spans);
-    throw error;
-  }
+  yield* giveBack(context, () => pool.takeIdle(matches));
 }
 
 /**
@@ -33,6 +27,5 @@ export function* giveEverythingBack(context: Context): Protocol<void> {
   // Granted, and never looked at: in a reply that was lost, or for somebody who left.
   pool.granted.length = 0;
   const parts = yield* ask(context, { ask: "leases", client: clientId });
-  const spans = parts.filter((part) => !pool.holds(part));
-  if (spans.length > 0) yield* change(context, { do: "giveBack", spans });
+  yield* giveBack(context, () => parts.filter((part) => !pool.holds(part)));
 }

@@ -16,6 +16,7 @@ import { bitmapBytes, type ReplyOf } from "@pdpm/metadata-server/protocol";
 import { call, nodeServer, type Protocol, read, round } from "@pdpm/verbs";
 import { change } from "./calls.ts";
 import { cellsIn, type GrantedPart, setBit } from "./cell-pool.ts";
+import { giveBack } from "./give-back.ts";
 import type { Context } from "./session.ts";
 
 type Grow = Extract<ReplyOf["lease"], { grow: unknown }>["grow"];
@@ -49,13 +50,7 @@ export function* refill(context: Context, sizeClass: number): Protocol<boolean> 
 export function* reportUsedUp(context: Context): Protocol<void> {
   const { pool } = context.session;
   if (!pool.hasUsedUp) return;
-  const spans = pool.takeUsedUp();
-  try {
-    yield* change(context, { do: "giveBack", spans });
-  } catch (error) {
-    pool.returnUsedUp(spans);
-    throw error;
-  }
+  yield* giveBack(context, () => pool.takeUsedUp());
 }
 
 /** Space first, then the chunk: nothing is handed out that is not there. */
