@@ -1,6 +1,7 @@
-// Makes a simulated Clover store old: buffers of chunks that were just cut look as if they had been
-// used so often that few lives are left, or none. Nothing else can bring a GC version to its end
-// within a run. It happens in the very moment of the cut, before anybody can have leased them.
+// Makes a simulated store of Clover or Central old: buffers of chunks that were just cut look as if
+// they had been used so often that few lives are left, or none. Nothing else can bring a GC version
+// to its end within a run. It happens in the very moment of the cut, before anybody can have leased
+// them.
 
 import type { Prng } from "@pdpm/base";
 import { addressOf, bufferBytes, bufferFields, gcVersionMost, pointerTo } from "@pdpm/layout";
@@ -13,7 +14,6 @@ import {
   chunkRecordOf,
   chunksPrefix,
 } from "../../packages/metadata-server/src/records.ts";
-import { chunkBytes } from "./clover-plan.ts";
 
 /** Buffers of a chunk that keep a few lives: the first ones, and every so many. */
 const usefulBuffers = 4;
@@ -23,13 +23,15 @@ const livesMost = 3;
 /** Ages the chunks of one store. */
 export class Ageing {
   readonly #memories: readonly Memory[];
+  readonly #chunkBytes: number;
   readonly #prng: Prng;
   readonly #seen = new Set<number>();
   /** Buffers that were given few lives. */
   aged = 0;
 
-  constructor(memories: readonly Memory[], prng: Prng) {
+  constructor(memories: readonly Memory[], chunkBytes: number, prng: Prng) {
     this.#memories = memories;
+    this.#chunkBytes = chunkBytes;
     this.#prng = prng;
   }
 
@@ -41,9 +43,9 @@ export class Ageing {
       if (this.#seen.has(chunk)) continue;
       this.#seen.add(chunk);
       const { node, place, sizeClass } = decodeRecord(chunkRecordOf(chunk), value);
-      const start = regionHeaderBytes + place * chunkBytes;
+      const start = regionHeaderBytes + place * this.#chunkBytes;
       const bytes = bufferBytes(sizeClass);
-      for (let i = 0; (i + 1) * bytes <= chunkBytes; i += 1) {
+      for (let i = 0; (i + 1) * bytes <= this.#chunkBytes; i += 1) {
         const lives = i % usefulBuffers === 0 ? 0 : 1 + this.#prng.below(livesMost);
         const self = pointerTo(addressOf(chunk, i * bytes), gcVersionMost - lives);
         const at = start + i * bytes + bufferFields.self;

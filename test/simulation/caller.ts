@@ -3,11 +3,10 @@
 // promise. What a design adds to it, its housekeeping, stands in the design's own client.
 
 import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
-import type { Found, Key, WriteBatch } from "@pdpm/kv";
+import type { Found, Key } from "@pdpm/kv";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
 import type { Ended, Interleaver, SimulatedClient } from "@pdpm/verbs/interleaver";
 import { type Entry, type History, identityOf } from "./history.ts";
-import { WriteLanes } from "./write-lanes.ts";
 
 /** Of all operations the share of each kind; the rest are deletes. */
 export interface Mix {
@@ -43,13 +42,20 @@ export interface Waiting {
   leave(why: PdpmError): void;
 }
 
+/** How the writes of a client are begun. */
+export interface Writes {
+  /** A put or a delete begins; `guess` says on which version it depends, if it does. */
+  submit(key: Key, isPut: boolean, guess: (() => number) | undefined): void;
+  /** Their client died: what waited was never begun. */
+  clear(): void;
+}
+
 /** One client, under one id after another. */
 export abstract class Caller<C, I extends CallerIdentity<C>> {
   readonly number: number;
   readonly prng: Prng;
   identity: I;
   readonly #world: CallerWorld;
-  readonly #lanes: WriteLanes;
   readonly #waiting = new Set<Waiting>();
   readonly #seenVersions = new Map<Key, number>();
   /** Who it was before it was fenced; operations of then may still be ending. */
@@ -63,14 +69,13 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
     this.prng = world.prng.fork(`client ${number}`);
     this.#left = world.plan.operations;
     this.identity = identity;
-    this.#lanes = new WriteLanes(world, this);
   }
 
+  protected abstract readonly writes: Writes;
   protected abstract newIdentity(): I;
   /** Enters the store. */
   protected abstract join(context: C, identity: I): Protocol<void>;
   protected abstract read(context: C, key: Key): Protocol<Found | undefined>;
-  abstract write(context: C, key: Key, batch: WriteBatch): Protocol<void>;
   /** Starts one page of an iteration over keys. */
   protected abstract scan(key: Key): void;
   /** It has come back: what it held as `old` is to be taken back. */
@@ -105,7 +110,7 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
   revive(): void {
     assert(this.isDead, "only the dead come back to life");
     this.#waiting.clear();
-    this.#lanes.clear();
+    this.writes.clear();
     this.#isRenewing = true;
     this.#enter(undefined);
   }
@@ -148,17 +153,20 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
     this.#end(entry, "ok");
   }
 
-  /** An operation with one caller and no commit point. */
+  /** An operation with one caller; `left` hears what a caller is told that leaves early. */
   protected wait<T>(
     kind: string,
     protocol: (context: C) => Protocol<T>,
     ok: (value: T) => void,
     failed: (error: PdpmError) => void,
+    left: (reason: PdpmError) => void = () => {},
   ): void {
     const waiting: Waiting = {
       leave: (why) => {
         this.#waiting.delete(waiting);
-        operation.tell(reasonFor(operation, why));
+        const reason = reasonFor(operation, why);
+        operation.tell(reason);
+        left(reason);
       },
     };
     this.#waiting.add(waiting);
@@ -175,7 +183,7 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
       const seen = this.#seenVersions.get(key) ?? 0;
       return this.prng.chance(0.3) ? 0 : seen + (this.prng.chance(0.2) ? 1 : 0);
     };
-    this.#lanes.submit(key, isPut, isConditional ? guess : undefined);
+    this.writes.submit(key, isPut, isConditional ? guess : undefined);
   }
 
   /** A write that somebody waits for begins. */
@@ -206,7 +214,12 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
     }
     this.#world.excuse(error);
     if (error.code === "PDPM_FENCED") this.renew();
-    if (error.outcome === "not-applied") this.#end(entry, "not-applied");
+    this.notApplied(entry, error);
+  }
+
+  /** What failed without effect has ended; else its outcome stays unknown. */
+  protected notApplied(entry: Entry, { outcome }: PdpmError): void {
+    if (outcome === "not-applied") this.#end(entry, "not-applied");
   }
 
   #end(entry: Entry, outcome: Entry["outcome"]): void {

@@ -8,10 +8,6 @@
 import { type Key, toKey } from "@pdpm/kv";
 import {
   addressIn,
-  addressOf,
-  bufferBytes,
-  buffersPerChunk,
-  buffersPerSpan,
   chunkOf,
   isHeadMark,
   linkIn,
@@ -20,15 +16,10 @@ import {
   pointerText,
 } from "@pdpm/layout";
 import { decodeRecord } from "../../packages/metadata-server/src/record.ts";
-import {
-  type ChunkRecord,
-  directoryOf,
-  keyIn,
-  spanOf,
-  spansPrefix,
-} from "../../packages/metadata-server/src/records.ts";
+import { directoryOf, keyIn } from "../../packages/metadata-server/src/records.ts";
 import { chunkBytes } from "./clover-plan.ts";
 import { StoredVersions, type StoreParts } from "./clover-repair.ts";
+import { SpaceAudit } from "./space-audit.ts";
 
 /** What the audit found. */
 export interface AuditReport {
@@ -40,74 +31,43 @@ export interface AuditReport {
 
 /** See above. */
 export async function auditStore(parts: StoreParts): Promise<AuditReport> {
-  return new Audit(await StoredVersions.read(parts)).run();
+  const space = await SpaceAudit.run(parts.store, chunkBytes);
+  return new Audit(await StoredVersions.read(parts), space).run();
 }
 
 class Audit {
   readonly #stored: StoredVersions;
-  readonly #problems: string[] = [];
-  /** Buffers that are neither leased nor free nor spent, by address. */
-  readonly #taken = new Set<number>();
-  #free = 0;
-  #spent = 0;
+  readonly #space: SpaceAudit;
+  readonly #problems: string[];
 
-  constructor(stored: StoredVersions) {
+  constructor(stored: StoredVersions, space: SpaceAudit) {
     this.#stored = stored;
+    this.#space = space;
+    this.#problems = space.problems;
   }
 
   async run(): Promise<AuditReport> {
-    for (const [chunk, record] of this.#stored.chunks) await this.#readSpans(chunk, record);
     const heads = new Map<Key, Pointer>();
     for (const { key: name, value } of await this.#stored.records("directory/")) {
       const key = keyIn(name);
       heads.set(toKey(key), decodeRecord(directoryOf(key), value).head);
     }
     for (const [key, head] of heads) this.#checkHead(key, head);
-    for (const address of this.#taken) {
+    for (const address of this.#space.taken) {
       const place = `chunk ${chunkOf(address)} + ${offsetOf(address)}`;
       this.#problems.push(`the buffer at ${place} is taken, but belongs to no key`);
     }
     this.#checkRepair(heads);
     const live = heads.size;
-    return { problems: this.#problems, live, free: this.#free, spent: this.#spent };
-  }
-
-  async #readSpans(chunk: number, { sizeClass }: ChunkRecord): Promise<void> {
-    const perSpan = buffersPerSpan(sizeClass);
-    const count = buffersPerChunk(chunkBytes, sizeClass);
-    const records = await this.#stored.records(spansPrefix(chunk));
-    if (records.length !== Math.ceil(count / perSpan)) {
-      this.#problems.push(`chunk ${chunk} has ${records.length} spans`);
-    }
-    for (const [span, { value }] of records.entries()) {
-      const name = `span ${span} of chunk ${chunk}`;
-      const record = decodeRecord(spanOf(chunk, span), value);
-      const { owner, leased, free, spent, sequence } = record;
-      if (owner !== 0) this.#problems.push(`${name} belongs to client ${owner}`);
-      let freeHere = 0;
-      for (let n = 0; n < Math.min(perSpan, count - span * perSpan); n += 1) {
-        const [isLeased, isFree, isSpent] = [leased, free, spent].map((bits) => hasBit(bits, n));
-        if (Number(isLeased) + Number(isFree) + Number(isSpent) > 1) {
-          this.#problems.push(`buffer ${n} of ${name} is two things at once`);
-        }
-        if (isLeased) this.#problems.push(`buffer ${n} of ${name} is leased`);
-        if (isFree) freeHere += 1;
-        if (isSpent) this.#spent += 1;
-        const address = addressOf(chunk, (span * perSpan + n) * bufferBytes(sizeClass));
-        if (!isLeased && !isFree && !isSpent) this.#taken.add(address);
-      }
-      this.#free += freeHere;
-      if (sequence > 0 !== freeHere > 0) {
-        this.#problems.push(`${name} with ${freeHere} free buffers is queued at ${sequence}`);
-      }
-    }
+    const { free, spent } = this.#space;
+    return { problems: this.#problems, live, free, spent };
   }
 
   #checkHead(key: Key, head: Pointer): void {
     const wrong = (what: string): void => {
       this.#problems.push(`the head of ${key}, at ${pointerText(head)}, ${what}`);
     };
-    if (!this.#taken.delete(addressIn(head))) wrong("is free, or two keys' head");
+    if (!this.#space.taken.delete(addressIn(head))) wrong("is free, or two keys' head");
     const version = this.#stored.versions.get(head);
     if (version === undefined) wrong("does not verify");
     else if (version.key !== key) wrong(`is a version of ${version.key}`);
@@ -126,8 +86,4 @@ class Audit {
       if (!latest.has(key)) this.#problems.push(`a repair would not find ${key}`);
     }
   }
-}
-
-function hasBit(bitmap: Uint8Array, n: number): boolean {
-  return ((bitmap[n >> 3] ?? 0) & (1 << (n & 7))) !== 0;
 }

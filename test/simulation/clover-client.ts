@@ -17,6 +17,7 @@ import type { Protocol } from "@pdpm/verbs";
 import { Caller } from "./caller.ts";
 import { type Chore, type Identity, join } from "./clover-identity.ts";
 import type { World } from "./clover-world.ts";
+import { WriteLanes } from "./write-lanes.ts";
 
 const chores: Readonly<Record<Chore, (context: Context) => Protocol<unknown>>> = {
   pulse,
@@ -27,11 +28,13 @@ const chores: Readonly<Record<Chore, (context: Context) => Protocol<unknown>>> =
 
 /** One client, under one id after another. */
 export class Client extends Caller<Context, Identity> {
+  protected override readonly writes: WriteLanes;
   readonly #world: World;
 
   constructor(world: World, number: number) {
     super(world, number, world.newIdentity());
     this.#world = world;
+    this.writes = new WriteLanes(world, this);
   }
 
   protected override newIdentity(): Identity {
@@ -46,7 +49,8 @@ export class Client extends Caller<Context, Identity> {
     return readKey(context, key);
   }
 
-  override write(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
+  /** Carries out a batch of its writes. */
+  write(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
     return writeKey(context, key, batch);
   }
 

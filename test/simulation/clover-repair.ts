@@ -23,14 +23,9 @@ import {
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { KeyedRecord, MemoryStore } from "@pdpm/metadata-server";
 import type { Memory } from "@pdpm/verbs";
-import { decodeRecord, endOf } from "../../packages/metadata-server/src/record.ts";
-import {
-  type ChunkRecord,
-  chunkIn,
-  chunkRecordOf,
-  chunksPrefix,
-} from "../../packages/metadata-server/src/records.ts";
+import type { ChunkRecord } from "../../packages/metadata-server/src/records.ts";
 import { chunkBytes } from "./clover-plan.ts";
+import { chunksOf, recordsOf } from "./space-audit.ts";
 
 /** What a store is made of. */
 export interface StoreParts {
@@ -46,7 +41,6 @@ export interface StoredVersion extends BufferHeader {
 
 /** Everything that verifies in the chunks of a store. */
 export class StoredVersions {
-  readonly chunks: Map<number, ChunkRecord> = new Map<number, ChunkRecord>();
   readonly versions: Map<Pointer, StoredVersion> = new Map<Pointer, StoredVersion>();
   readonly #parts: StoreParts;
 
@@ -56,10 +50,7 @@ export class StoredVersions {
 
   static async read(parts: StoreParts): Promise<StoredVersions> {
     const stored = new StoredVersions(parts);
-    for (const { key, value } of await stored.records(chunksPrefix)) {
-      const chunk = chunkIn(key);
-      const record = decodeRecord(chunkRecordOf(chunk), value);
-      stored.chunks.set(chunk, record);
+    for (const [chunk, record] of await chunksOf(parts.store)) {
       if (record.state !== "retired") stored.#readChunk(chunk, record);
     }
     return stored;
@@ -67,7 +58,7 @@ export class StoredVersions {
 
   /** Records of the metadata store that begin with `prefix`. */
   records(prefix: string): Promise<readonly KeyedRecord[]> {
-    return this.#parts.store.range({ start: prefix, end: endOf(prefix), limit: 2 ** 20 });
+    return recordsOf(this.#parts.store, prefix);
   }
 
   #readChunk(chunk: number, { sizeClass, node, place }: ChunkRecord): void {

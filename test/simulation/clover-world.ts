@@ -21,7 +21,7 @@ import { MemoryStore } from "@pdpm/metadata-server";
 import { type MetadataRequest, metadataServer } from "@pdpm/metadata-server/protocol";
 import { type ExtendRequest, nodeServer, type Protocol } from "@pdpm/verbs";
 import { type Ended, Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
-import { Ageing } from "./clover-ageing.ts";
+import { Ageing } from "./buffer-ageing.ts";
 import { type AuditReport, auditStore } from "./clover-audit.ts";
 import { Client } from "./clover-client.ts";
 import { Identity, join } from "./clover-identity.ts";
@@ -60,7 +60,7 @@ export class World {
       new Uint8Array(new BigUint64Array([numberWord(0)]).buffer),
     );
     this.memories[0]?.flush(0, regionHeaderBytes);
-    this.ageing = new Ageing(this.memories, prng.fork("ageing"));
+    this.ageing = new Ageing(this.memories, chunkBytes, prng.fork("ageing"));
     this.store = new MemoryStore({
       conflicts: { prng: prng.fork("conflicts"), chance: plan.conflictChance },
       afterCommit: (writes) => {

@@ -7,14 +7,17 @@ import { Caller } from "./caller.ts";
 import { housekeeping, type Identity, join, reap } from "./direct-identity.ts";
 import { homeAndFingerprint } from "./direct-keys.ts";
 import type { World } from "./direct-world.ts";
+import { WriteLanes } from "./write-lanes.ts";
 
 /** One client, under one id after another. */
 export class Client extends Caller<Context, Identity> {
+  protected override readonly writes: WriteLanes;
   readonly #world: World;
 
   constructor(world: World, number: number) {
     super(world, number, world.newIdentity());
     this.#world = world;
+    this.writes = new WriteLanes(world, this);
   }
 
   protected override newIdentity(): Identity {
@@ -29,7 +32,8 @@ export class Client extends Caller<Context, Identity> {
     return readKey(context, key);
   }
 
-  override write(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
+  /** Carries out a batch of its writes. */
+  write(context: Context, key: Key, batch: WriteBatch): Protocol<void> {
     return writeKey(context, key, batch);
   }
 

@@ -82,6 +82,19 @@ export class History {
     this.#scans.push({ covers, keys, start, end });
   }
 
+  /**
+   * A history that goes on otherwise from here: what was not applied here may come to be applied
+   * there, and what is under way may end in any way.
+   */
+  fork(): History {
+    const fork = new History();
+    for (const entry of this.entries) {
+      const isOpen = entry.outcome === "not-applied" && entry.op !== "get";
+      fork.entries.push(isOpen ? { ...entry, outcome: "unknown", end: null } : { ...entry });
+    }
+    return fork;
+  }
+
   /** What is wrong with it, or null. */
   problem(): string | null {
     const result = checkLinearizability(this.entries as HistoryOperation[]);

@@ -11,19 +11,12 @@
 import { PdpmError, type Prng } from "@pdpm/base";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
 import { LaterReply } from "@pdpm/verbs/interleaver";
+import { FaultyWay, type WayFaults } from "./faulty-way.ts";
 import { ServiceCall, type ServiceParts } from "./service-call.ts";
 
 /** How often what goes wrong. */
-export interface CallFaults {
+export interface CallFaults extends WayFaults {
   readonly isEmbedded: boolean;
-  /** That the caller hears of no answer, whatever became of its request. */
-  readonly lossChance: number;
-  /** That a request is delivered once more. */
-  readonly repeatChance: number;
-  /** That it arrives late. */
-  readonly delayChance: number;
-  /** And by how many micro-steps at most. */
-  readonly delayStepsMost: number;
 }
 
 /** See above. */
@@ -31,6 +24,7 @@ export class MetadataCalls {
   readonly #parts: ServiceParts;
   readonly #faults: CallFaults;
   readonly #prng: Prng;
+  readonly #way: FaultyWay;
   readonly #underWay = new Map<ServiceCall, LaterReply>();
   #count = 0;
   /** Power failures so far. */
@@ -40,26 +34,17 @@ export class MetadataCalls {
     this.#parts = parts;
     this.#faults = faults;
     this.#prng = prng;
+    this.#way = new FaultyWay(parts.interleaver, faults, prng, lost);
   }
 
   /** A client asks. */
   ask(client: number, request: MetadataRequest): LaterReply {
-    const later = new LaterReply();
-    const { isEmbedded, lossChance, repeatChance } = this.#faults;
-    if (isEmbedded) {
+    if (this.#faults.isEmbedded) {
+      const later = new LaterReply();
       this.#deliver(client, request, 0, later);
       return later;
     }
-    const prng = this.#prng;
-    const isLost = prng.chance(lossChance);
-    if (isLost && prng.chance(0.2)) {
-      this.#tell(later, "not-applied");
-      return later;
-    }
-    if (!isLost || prng.chance(0.7)) this.#deliver(client, request, this.#delay(), later);
-    if (isLost) this.#tell(later, "unknown");
-    if (prng.chance(repeatChance)) this.#deliver(client, request, this.#delay(0.5), later);
-    return later;
+    return this.#way.send((later, steps) => this.#deliver(client, request, steps, later));
   }
 
   /** The client's process is gone. */
@@ -85,14 +70,6 @@ export class MetadataCalls {
   #end(call: ServiceCall): void {
     call.die();
     this.#underWay.delete(call);
-  }
-
-  #delay(chance = this.#faults.delayChance): number {
-    return this.#prng.chance(chance) ? this.#prng.below(this.#faults.delayStepsMost) : 0;
-  }
-
-  #tell(later: LaterReply, outcome: "unknown" | "not-applied"): void {
-    this.#parts.interleaver.enlist(() => later.give(lost(outcome)), this.#delay(0.3));
   }
 
   #deliver(client: number, request: MetadataRequest, steps: number, later: LaterReply): void {

@@ -5,8 +5,9 @@ import type { PdpmError } from "@pdpm/base";
 import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
 import type { Ended, SimulatedClient } from "@pdpm/verbs/interleaver";
-import type { CallerWorld, Waiting } from "./caller.ts";
-import { type Entry, valueBytesOf } from "./history.ts";
+import type { CallerWorld, Waiting, Writes } from "./caller.ts";
+import type { Entry } from "./history.ts";
+import { NewWrites } from "./new-writes.ts";
 
 /** A write in the queue of its key. */
 interface QueuedWrite extends Waiting {
@@ -35,33 +36,21 @@ interface Writer {
 }
 
 /** The queues of one client, by key. */
-export class WriteLanes {
+export class WriteLanes implements Writes {
   readonly #world: CallerWorld;
   readonly #client: Writer;
   readonly #lanes = new Map<Key, QueuedWrite[]>();
-  #sequence = 0;
+  readonly #fresh: NewWrites;
 
   constructor(world: CallerWorld, client: Writer) {
     this.#world = world;
     this.#client = client;
+    this.#fresh = new NewWrites(world, client);
   }
 
   /** A put or a delete begins; `guess` says on which version it depends, if it does. */
   submit(key: Key, isPut: boolean, guess: (() => number) | undefined): void {
-    const { history, interleaver, plan } = this.#world;
-    const { number, prng } = this.#client;
-    let identity: string | null = null;
-    let value: Uint8Array | undefined;
-    if (isPut) {
-      this.#sequence += 1;
-      identity = `${number}:${this.#sequence}`;
-      const bytes = plan.valueSizes[prng.below(plan.valueSizes.length)] as number;
-      value = valueBytesOf(identity, bytes);
-    }
-    const ifVersion = guess?.();
-    const op = !isPut ? "delete" : guess === undefined ? "put" : "cas";
-    const { steps } = interleaver;
-    const entry = history.begin(number, op, key, steps, ifVersion ?? null, identity);
+    const { entry, value, ifVersion } = this.#fresh.begin(key, isPut, guess);
     const write: QueuedWrite = {
       request: new WriteRequest(value, ifVersion),
       entry,

@@ -19,6 +19,7 @@ import {
   pointerText,
 } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import type { MetadataService } from "@pdpm/metadata-server";
 import type {
   ChunkEntry,
   ChunkTableReply,
@@ -26,7 +27,14 @@ import type {
   LookupReply,
   SpanPart,
 } from "@pdpm/metadata-server/protocol";
-import type { World } from "./contract-scene.ts";
+import type { Memory } from "@pdpm/verbs";
+
+/** What is looked at. */
+export interface AuditedStore {
+  readonly label: { readonly chunkBytes: number };
+  readonly memories: readonly Memory[];
+  readonly service: MetadataService;
+}
 
 /** A cell as it stands in memory. */
 export interface SeenCell {
@@ -34,15 +42,16 @@ export interface SeenCell {
   readonly key: string;
   readonly commitNumber: number;
   readonly value: string;
+  readonly valueBytes: Uint8Array;
 }
 
 /** The cells that a repair without the directory would believe. */
-export async function validCells(world: World): Promise<SeenCell[]> {
+export async function validCells(world: AuditedStore): Promise<SeenCell[]> {
   const { chunks }: ChunkTableReply = await world.service.handle({ ask: "table" });
   return chunks.flatMap((entry) => (entry.state === "retired" ? [] : validIn(world, entry)));
 }
 
-function validIn(world: World, { chunk, node, place, sizeClass }: ChunkEntry): SeenCell[] {
+function validIn(world: AuditedStore, { chunk, node, place, sizeClass }: ChunkEntry): SeenCell[] {
   const { chunkBytes } = world.label;
   const memory = world.memories[node];
   const image = new Uint8Array(chunkBytes);
@@ -57,18 +66,20 @@ function validIn(world: World, { chunk, node, place, sizeClass }: ChunkEntry): S
     if (checkBody(cell, header) !== "ok") continue;
     const keyEnd = bufferHeaderBytes + header.keyBytes;
     const valueStart = (keyEnd + 7) & ~7;
+    const valueBytes = cell.slice(valueStart, valueStart + header.valueBytes);
     cells.push({
       pointer: header.self,
       key: Buffer.from(cell.subarray(bufferHeaderBytes, keyEnd)).toString(),
       commitNumber: header.commitNumber,
-      value: Buffer.from(cell.subarray(valueStart, valueStart + header.valueBytes)).toString(),
+      value: Buffer.from(valueBytes).toString(),
+      valueBytes,
     });
   }
   return cells;
 }
 
 /** Every key's record. */
-export async function records(world: World): Promise<Map<string, LookupReply>> {
+export async function records(world: AuditedStore): Promise<Map<string, LookupReply>> {
   const found = new Map<string, LookupReply>();
   for (let after: Uint8Array | null = null; ; ) {
     const question = { ask: "keys", prefix: new Uint8Array(0), after, limit: 1000 } as const;
@@ -83,7 +94,7 @@ export async function records(world: World): Promise<Map<string, LookupReply>> {
 }
 
 /** What is wrong with the store. */
-export async function audit(world: World): Promise<string[]> {
+export async function audit(world: AuditedStore): Promise<string[]> {
   const problems: string[] = [];
   const valid = new Map((await validCells(world)).map((cell) => [cell.pointer, cell]));
   const named = new Set<number>();
@@ -108,7 +119,7 @@ export async function audit(world: World): Promise<string[]> {
   return problems;
 }
 
-async function takenAddresses(world: World): Promise<number[]> {
+async function takenAddresses(world: AuditedStore): Promise<number[]> {
   const { chunks }: ChunkTableReply = await world.service.handle({ ask: "table" });
   const addresses: number[] = [];
   for (const { chunk, sizeClass } of chunks) {

@@ -1,0 +1,332 @@
+// A Central store of one or two memory nodes and its metadata service, those who coordinate it one
+// after the other, their clients, and all that goes wrong with them, from one seed. At the end a
+// fresh coordinator has taken back what the others held, cleaned up and left, and the store is
+// looked at as a whole: its history, its values, its space, and what a repair would find
+// (central-audit.ts).
+
+import { assert, type PdpmError, Prng, systemClock } from "@pdpm/base";
+import { coordinatorServer, type Judgement } from "@pdpm/central";
+import { type Key, keyBytes } from "@pdpm/kv";
+import { numberWord } from "@pdpm/layout";
+import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
+import { MemoryStore, MetadataService } from "@pdpm/metadata-server";
+import { type Protocol, pause, round } from "@pdpm/verbs";
+import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
+import { reapDead } from "../../packages/central/src/takeover.ts";
+import { work } from "../../packages/central/src/work.ts";
+import { Ageing } from "./buffer-ageing.ts";
+import { type AuditReport, auditStore, repairedCells } from "./central-audit.ts";
+import { Client, Identity } from "./central-client.ts";
+import { chunkBytes, type Plan, planOf } from "./central-plan.ts";
+import { regionBytes, Seat } from "./central-seat.ts";
+import { wordText } from "./clover-words.ts";
+import { DurableMemory } from "./durable-memory.ts";
+import { History, identityOf } from "./history.ts";
+import { MetadataCalls } from "./metadata-calls.ts";
+
+/** One seed's store, coordinators and clients. */
+export class World {
+  readonly plan: Plan;
+  readonly prng: Prng;
+  readonly memories: readonly DurableMemory[];
+  readonly interleaver: Interleaver;
+  readonly history: History = new History();
+  readonly ageing: Ageing;
+  readonly store: MemoryStore;
+  readonly calls: MetadataCalls;
+  readonly seats: Seat[] = [];
+  readonly clients: Client[] = [];
+  readonly #identities = new Map<SimulatedClient, Identity>();
+  /** What no protocol may end with did end one. */
+  broken: unknown;
+  #ids = 0;
+  #isCalm = false;
+  #kills = 0;
+  #suspects = 0;
+  #rivals = 0;
+  #disconnects = 0;
+  #clientKills = 0;
+  #powerFailures = 0;
+  report: AuditReport | undefined;
+
+  constructor(seed: number, isTraced = false) {
+    this.plan = planOf(seed);
+    this.prng = new Prng(`central ${seed}`);
+    const { plan, prng } = this;
+    const { stallChance, stallStepsMost, nodeCount, chunksMost } = plan;
+    const bytes = regionBytes(Math.ceil(chunksMost / nodeCount));
+    this.memories = Array.from({ length: nodeCount }, () => new DurableMemory(bytes));
+    this.memories[0]?.write(
+      headerWordOffset.commitHighWater,
+      new Uint8Array(new BigUint64Array([numberWord(0)]).buffer),
+    );
+    this.memories[0]?.flush(0, regionHeaderBytes);
+    this.ageing = new Ageing(this.memories, chunkBytes, prng.fork("ageing"));
+    this.store = new MemoryStore({
+      conflicts: { prng: prng.fork("conflicts"), chance: plan.conflictChance },
+      afterCommit: (writes) => {
+        if (plan.isOld) this.ageing.committed(writes);
+      },
+    });
+    this.interleaver = new Interleaver({
+      seed: `central steps ${seed}`,
+      memories: this.memories,
+      answer: (client, server, request) => {
+        assert(server === coordinatorServer, `nobody is called ${server}`);
+        return (this.#identities.get(client) as Identity).ask(request);
+      },
+      stallChance,
+      stallStepsMost,
+      ...(isTraced ? { trace: { wordText } } : {}),
+    });
+    const { interleaver, store } = this;
+    const { callTimeoutMs, commitRecordsMost } = plan;
+    const label = { chunkBytes, chunksMost, nodeCount };
+    this.calls = new MetadataCalls(
+      { interleaver, store, label, regionHeaderBytes, callTimeoutMs, commitRecordsMost },
+      plan.calls,
+      prng.fork("calls"),
+    );
+  }
+
+  /** Runs the seed to its end. @throws what is wrong. */
+  async run(): Promise<void> {
+    for (let i = 0; i < this.plan.people; i += 1) this.clients.push(new Client(this, i));
+    this.#takeOver();
+    this.#disturb();
+    for (const client of this.clients) client.go();
+    await this.interleaver.runWaiting();
+    this.interleaver.calm();
+    this.#isCalm = true;
+    await this.#inspect();
+  }
+
+  /** A client under an id that nobody had. */
+  newIdentity(): Identity {
+    this.#ids += 1;
+    const identity = new Identity(this, this.#ids);
+    this.#identities.set(identity.simulated, identity);
+    return identity;
+  }
+
+  /** Whom a client finds that looks for the coordinator; most often the one who came last. */
+  someSeat(): Seat | undefined {
+    const serving = this.seats.filter(({ isServing }) => isServing);
+    if (this.prng.chance(0.8)) return serving.at(-1);
+    return serving[this.prng.below(Math.max(1, serving.length))];
+  }
+
+  /** Whether `id` may still post anything: fenced first, given up second. */
+  judge(id: number): Judgement {
+    const seat = this.seats.find((one) => one.id === id);
+    const alive = seat !== undefined && !seat.isDead && !seat.isSuspected;
+    if (!alive) seat?.fence();
+    return { alive, who: `seat ${id}` };
+  }
+
+  /** Whether a client's operation may end so in this world. @throws the error if not. */
+  excuse(error: PdpmError): void {
+    const { plan } = this;
+    const isTimed = plan.leaveChance > 0 || plan.timeoutsMs.length > 1;
+    const isExpected =
+      (error.code === "PDPM_NO_SPACE" && plan.isSmall) ||
+      error.code === "PDPM_UNAVAILABLE" ||
+      ((error.code === "PDPM_TIMEOUT" || error.code === "PDPM_BUSY") && isTimed);
+    if (!isExpected) throw error;
+  }
+
+  /** Whether something that a coordinator does of its own accord may end so. @throws if not. */
+  excuseSeat(error: PdpmError): void {
+    const codes = ["PDPM_IN_USE", "PDPM_FENCED", "PDPM_UNAVAILABLE", "PDPM_INVALID_ARGUMENT"];
+    if (!codes.includes(error.code)) this.broken ??= error;
+  }
+
+  #disturb(): void {
+    const { plan, interleaver, prng } = this;
+    const at = (chance: number, act: () => void): void => {
+      if (chance > 0) interleaver.disturb(chance, act);
+    };
+    const withSeat = (chance: number, act: (seat: Seat) => void): void => {
+      at(chance, () => {
+        const living = this.seats.filter(({ isDead, isOut }) => !isDead && !isOut);
+        const seat = living[prng.below(Math.max(1, living.length))];
+        if (seat !== undefined) act(seat);
+      });
+    };
+    const anyone = (): Client => this.clients[prng.below(this.clients.length)] as Client;
+    at(plan.takeOverChance, () => {
+      const isTaken = this.seats.some((one) => !one.isDead && !one.isOut && !one.isSuspected);
+      if (!isTaken) this.#takeOver();
+    });
+    at(plan.rivalChance, () => {
+      if (this.#rivals >= plan.rivalsMost) return;
+      this.#rivals += 1;
+      this.#takeOver();
+    });
+    withSeat(plan.killChance, (seat) => this.#kill(seat));
+    withSeat(plan.suspectChance, (seat) => {
+      if (this.#suspects >= plan.suspectsMost || seat.isSuspected) return;
+      this.#suspects += 1;
+      seat.isSuspected = true;
+    });
+    withSeat(plan.disconnectChance, ({ simulated }) => {
+      if (this.#disconnects >= plan.disconnectsMost) return;
+      this.#disconnects += 1;
+      interleaver.disconnect(simulated, prng.below(this.memories.length));
+    });
+    withSeat(plan.workChance, (seat) => seat.act(({ housekeeping }) => housekeeping.wake()));
+    at(plan.leaveChance, () => anyone().leaveOne());
+    at(plan.measureChance, () => anyone().measure());
+    at(plan.killChance, () => {
+      if (this.#clientKills >= plan.clientKillsMost) return;
+      this.#clientKills += 1;
+      anyone().die();
+    });
+    at(plan.serverDeathChance, () => this.calls.serverDied());
+    if (plan.powerFailuresMost > 0) {
+      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      at(1 / 50, () => {
+        for (const memory of this.memories) memory.writeBack(prng, 0.1);
+      });
+    }
+  }
+
+  /** Somebody wants to be the coordinator. */
+  #takeOver(): Seat {
+    this.#ids += 1;
+    const seat = new Seat(this, this.#ids);
+    this.seats.push(seat);
+    seat.start();
+    return seat;
+  }
+
+  #kill(seat: Seat): void {
+    if (this.#kills >= this.plan.killsMost) return;
+    this.#kills += 1;
+    seat.die();
+    // What it had half done is met by others, and then the power fails.
+    if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
+      this.interleaver.enlist(() => this.#failPower(), this.prng.below(200));
+    }
+  }
+
+  /**
+   * The machines of the store stop, and what was not durable is gone. Should the directory be gone
+   * as well, a repair would be a read of every key like any other (H23).
+   */
+  async #failPower(): Promise<void> {
+    if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isCalm) return;
+    this.#powerFailures += 1;
+    this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
+    for (const seat of this.seats) {
+      seat.die();
+      seat.fence();
+    }
+    this.calls.allDied();
+    for (const memory of this.memories) memory.fail(this.prng);
+    await this.#checkRepair();
+  }
+
+  /** What a repair would find now could be what the clients see. */
+  async #checkRepair(): Promise<void> {
+    const found = await repairedCells(this.audited());
+    const fork = this.history.fork();
+    for (const key of this.plan.keys) {
+      const cell = found.get(key);
+      const { valueBytes: value, commitNumber: version } = cell ?? {};
+      this.#sees(fork, key, value && { value, version: version ?? 0 });
+    }
+    const problem = fork.problem();
+    assert(problem === null, `a repair would find what cannot be: ${problem}`);
+  }
+
+  /** The store as an audit takes it. */
+  audited(): Parameters<typeof repairedCells>[0] {
+    const { store, memories, plan, prng } = this;
+    const label = { chunkBytes, chunksMost: plan.chunksMost, nodeCount: plan.nodeCount };
+    const parts = { store, clock: systemClock, prng: prng.fork("audit"), label, regionHeaderBytes };
+    return { label, memories, service: new MetadataService(parts) };
+  }
+
+  async #inspect(): Promise<void> {
+    const { history, interleaver } = this;
+    const rest = this.seats.slice();
+    if (this.prng.chance(0.5)) for (const seat of rest) seat.die();
+    else for (const seat of rest) seat.isSuspected = true;
+    const fresh = this.#takeOver();
+    await this.#until(() => fresh.host !== undefined || fresh.isOut);
+    const host = fresh.host;
+    assert(host !== undefined, "nobody is in the way of the last coordinator");
+    for (const seat of rest) seat.die();
+    // What is still on its way, from whomever, changes nothing any more but who has entered.
+    host.housekeeping.end();
+    await interleaver.runWaiting(true);
+    await this.#done(fresh, () => host.coordinator.run("reap", reapDead, {}));
+    for (let more = true; more; ) {
+      await this.#done(fresh, async () => {
+        more = await host.coordinator.run("work", work, {});
+      });
+    }
+    await this.#readAll(fresh);
+    const problem = history.problem();
+    assert(problem === null, problem ?? "");
+    await this.#done(fresh, () => host.close(100_000));
+    await this.#audit();
+    if (this.plan.durability === "process") return;
+    interleaver.trace?.note(interleaver.steps, "the power fails at the end");
+    for (const memory of this.memories) memory.fail(this.prng);
+    await this.#audit();
+  }
+
+  /** Lets everybody move until `isOver`. */
+  async #until(isOver: () => boolean): Promise<void> {
+    const { simulated } = this.newIdentity();
+    const watch = function* (): Protocol<void> {
+      while (!isOver()) yield* round(pause(1));
+    };
+    this.interleaver.spawn(simulated, simulated.operation("wait"), "waits", watch(), () => {});
+    await this.interleaver.runWaiting();
+  }
+
+  async #done(seat: Seat, work: () => unknown): Promise<void> {
+    let isDone = false;
+    seat.act(async () => {
+      await work();
+      isDone = true;
+    });
+    await this.#until(() => isDone);
+  }
+
+  async #audit(): Promise<void> {
+    this.report = await auditStore(this.audited(), this.store);
+    const { problems } = this.report;
+    assert(problems.length === 0, problems.join("\n"));
+  }
+
+  /** The final read of every key. */
+  async #readAll(fresh: Seat): Promise<void> {
+    for (const key of this.plan.keys) {
+      const { steps } = this.interleaver;
+      await this.#done(fresh, async () => {
+        const request = { op: "get", key: keyBytes(key), timeoutMs: null };
+        const reply = await fresh.host?.handle(request);
+        assert(reply !== null && typeof reply === "object" && "done" in reply, `${key} is read`);
+        this.#sees(this.history, key, (reply.done ?? undefined) as never, steps);
+      });
+    }
+  }
+
+  /** Somebody who is no client of the plan reads a key. */
+  #sees(
+    history: History,
+    key: Key,
+    found: { readonly value: Uint8Array; readonly version: number } | undefined,
+    start = this.interleaver.steps,
+  ): void {
+    const entry = history.begin(100, "get", key, start);
+    entry.value = found === undefined ? null : identityOf(found.value);
+    entry.version = found?.version ?? null;
+    entry.outcome = "ok";
+    entry.end = this.interleaver.steps;
+  }
+}

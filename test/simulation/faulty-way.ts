@@ -1,0 +1,66 @@
+// The way of calls to a server in a simulated run, and what goes wrong on it: a request is late, is
+// lost, or is delivered twice, and so is its answer.
+
+import type { PdpmError, Prng } from "@pdpm/base";
+import { type Interleaver, LaterReply } from "@pdpm/verbs/interleaver";
+
+/** How often what goes wrong. */
+export interface WayFaults {
+  /** That the caller hears of no answer, whatever became of its request. */
+  readonly lossChance: number;
+  /** That a request is delivered once more. */
+  readonly repeatChance: number;
+  /** That it arrives late. */
+  readonly delayChance: number;
+  /** And by how many micro-steps at most. */
+  readonly delayStepsMost: number;
+}
+
+/** Brings one copy of a request to its server, `steps` from now; `later` takes the answer. */
+export type Deliver = (later: LaterReply, steps: number) => void;
+
+/** See above. */
+export class FaultyWay {
+  readonly #interleaver: Interleaver;
+  readonly #faults: WayFaults;
+  readonly #prng: Prng;
+  readonly #lost: (outcome: "unknown" | "not-applied") => PdpmError;
+
+  /** `lost` is what a caller is told whose call came to nothing. */
+  constructor(
+    interleaver: Interleaver,
+    faults: WayFaults,
+    prng: Prng,
+    lost: (outcome: "unknown" | "not-applied") => PdpmError,
+  ) {
+    this.#interleaver = interleaver;
+    this.#faults = faults;
+    this.#prng = prng;
+    this.#lost = lost;
+  }
+
+  /** A request sets out. */
+  send(deliver: Deliver): LaterReply {
+    const later = new LaterReply();
+    const { lossChance, repeatChance } = this.#faults;
+    const prng = this.#prng;
+    const isLost = prng.chance(lossChance);
+    if (isLost && prng.chance(0.2)) {
+      this.tell(later, "not-applied");
+      return later;
+    }
+    if (!isLost || prng.chance(0.7)) deliver(later, this.#delay());
+    if (isLost) this.tell(later, "unknown");
+    if (prng.chance(repeatChance)) deliver(later, this.#delay(0.5));
+    return later;
+  }
+
+  /** The caller learns that there will be no answer. */
+  tell(later: LaterReply, outcome: "unknown" | "not-applied"): void {
+    this.#interleaver.enlist(() => later.give(this.#lost(outcome)), this.#delay(0.3));
+  }
+
+  #delay(chance = this.#faults.delayChance): number {
+    return this.#prng.chance(chance) ? this.#prng.below(this.#faults.delayStepsMost) : 0;
+  }
+}
