@@ -3,7 +3,9 @@
 // fenced at every memory node, and takes back what they held. For Central it is the coordinator,
 // and the service is its own affair.
 //
-// What must hold: one server for one directory, held by a lock; and a directory for one store.
+// What must hold: one server for one directory, held by a lock; and a directory for one store. Who
+// leaves in good order answers first what is under way: its listener ends after its resident, and
+// before the nodes and the metadata that answers need.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -89,7 +91,6 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
       return {
         url: host.listener.url,
         close: async () => {
-          await host.listener.close();
           await host.resident.close(checked.timeoutMs);
           lock.release();
         },
@@ -143,6 +144,7 @@ async function openHost(
   let listener: Listener | undefined;
   const heardAt = (id: number): number => listener?.heardAt(id) ?? 0;
   const end = async (): Promise<void> => {
+    await listener?.close();
     await closeAll(nodes);
     await metadata.close();
   };
