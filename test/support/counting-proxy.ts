@@ -9,6 +9,11 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const kinds = { rounds: 1, replies: 2 };
 /** How a call to a metadata server begins: MessagePack's array of three, a text of four. */
 const callHead = Buffer.from("\x93\xa4call", "latin1");
+/**
+ * The field that says what is asked for: "do" of a change, "ask" of a question, "op" of what a
+ * coordinator is asked. A short text follows.
+ */
+const callName = /(?:\xa2do|\xa3ask|\xa2op)[\xa1-\xbf]([a-zA-Z]+)/;
 const opcodes = { write: 2, compareAndSwap: 3 };
 
 /** What passed so far. */
@@ -26,6 +31,9 @@ export interface Passed {
   readonly calls: number;
 }
 
+/** Calls by what they ask for. */
+export type CallCounts = ReadonlyMap<string, number>;
+
 /** One proxy in front of one memory node. */
 export class CountingProxy {
   readonly #server: Server;
@@ -39,6 +47,7 @@ export class CountingProxy {
     payloadBytes: 0,
     calls: 0,
   };
+  readonly #calls = new Map<string, number>();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -68,6 +77,14 @@ export class CountingProxy {
     return { ...this.#passed };
   }
 
+  /** Calls to a metadata server since `before`, by what they ask for. */
+  callsSince(before: CallCounts = new Map()): CallCounts {
+    const since = [...this.#calls].map(
+      ([name, count]) => [name, count - (before.get(name) ?? 0)] as const,
+    );
+    return new Map(since.filter(([, count]) => count > 0));
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
@@ -90,7 +107,7 @@ export class CountingProxy {
   }
 
   #request(message: Buffer): void {
-    if (message.subarray(0, callHead.length).equals(callHead)) this.#passed.calls += 1;
+    if (message.subarray(0, callHead.length).equals(callHead)) this.#call(message);
     if (message[0] !== kinds.rounds) return;
     this.#passed.requestFrames += 1;
     this.#passed.payloadBytes += message.length;
@@ -103,6 +120,13 @@ export class CountingProxy {
       this.#passed.verbs += verbs;
       if (!isContinued) this.#passed.rounds += 1;
     }
+  }
+
+  #call(message: Buffer): void {
+    this.#passed.calls += 1;
+    // What names a request stands before what it carries.
+    const name = callName.exec(message.toString("latin1"))?.[1] ?? "?";
+    this.#calls.set(name, (this.#calls.get(name) ?? 0) + 1);
   }
 
   #reply(message: Buffer): void {
