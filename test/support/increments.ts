@@ -38,8 +38,8 @@ export const designs = ["direct", "central", "clover"] as const;
 /** "mixed": two map the memory nodes' files, two do not. */
 export const transports = ["mapped", "ws", "mixed"] as const;
 
-type Design = (typeof designs)[number];
-type Transport = (typeof transports)[number];
+export type Design = (typeof designs)[number];
+export type Transport = (typeof transports)[number];
 
 /**
  * How four processes reach a new store of `design`. "mapped" is an embedded store. Central's clients

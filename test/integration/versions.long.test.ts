@@ -1,0 +1,26 @@
+// Versions under load from four processes, for every design, mapped, over ws and two of each: each is
+// given out once and they only grow, across the lives of a key, too.
+
+import { test } from "vitest";
+import { designs, transports } from "../support/increments.ts";
+import { Scene } from "../support/processes.ts";
+import { expectDistinctVersions, expectGrowingLives, Four } from "../support/versions.ts";
+
+const scene = new Scene();
+const limits = { timeout: 280_000 };
+
+for (const design of designs) {
+  for (const transport of transports) {
+    const what = `${design}, ${transport}`;
+    test(
+      `${what}: 1,200 blind puts to one key get distinct versions, and 800 lives of three keys show no stale value`,
+      limits,
+      async () => {
+        const four = await Four.start(scene, design, transport);
+        await expectDistinctVersions(four, 300);
+        await expectGrowingLives(four, 200);
+        await four.leave();
+      },
+    );
+  }
+}
