@@ -12,7 +12,7 @@ import { type Audited, type Ended, type Load, processScript, readRecord } from "
 export const clientsAtOnce = 4;
 
 /** How the clients of one test reach their store. */
-export type Reach = Pick<Load, "directory" | "url" | "options" | "scale" | "mayDoubt">;
+export type Reach = Pick<Load, "directory" | "url" | "options" | "scale" | "restMs" | "mayDoubt">;
 
 /** A process of the load, and its client's number. */
 export interface Running {
@@ -26,6 +26,10 @@ export class Clients {
   readonly #reach: Reach;
   readonly #records: string;
   readonly #zero = String(hostNanoseconds());
+  /** Loaded, and waiting to be told to open the store. */
+  readonly #spares: Running[] = [];
+  /** Whoever may have a record. */
+  readonly #started: number[] = [];
   #count = 0;
 
   private constructor(scene: Scene, reach: Reach, records: string) {
@@ -39,21 +43,44 @@ export class Clients {
   }
 
   /** What the next client is told. */
-  next(): Load {
+  #next(): Load {
     const client = this.#count;
     this.#count += 1;
-    return { ...this.#reach, client, record: this.recordOf(client), zero: this.#zero };
+    return { ...this.#reach, client, record: this.#recordOf(client), zero: this.#zero };
   }
 
-  recordOf(client: number): string {
+  /** The same for a client that the caller starts. */
+  nextStarted(): Load {
+    const given = this.#next();
+    this.#started.push(given.client);
+    return given;
+  }
+
+  #recordOf(client: number): string {
     return join(this.#records, String(client));
   }
 
+  /** Starts one client, and loads the next one meanwhile: that takes longer than to open. */
   async start(): Promise<Running> {
-    const given = this.next();
-    const child = this.#scene.start(processScript, { given: { ...given } });
+    const { child, client } = this.#spares.shift() ?? this.#load();
+    this.#spares.push(this.#load());
+    this.#started.push(client);
+    child.tell("open");
     expect(await child.line()).toBe("ready");
-    return { child, client: given.client };
+    return { child, client };
+  }
+
+  /** Starts as many clients as are at work at any time. */
+  startAll(): Promise<Running[]> {
+    return Promise.all(Array.from({ length: clientsAtOnce }, () => this.start()));
+  }
+
+  #load(): Running {
+    const given = this.#next();
+    return {
+      child: this.#scene.start(processScript, { given: { ...given } }),
+      client: given.client,
+    };
   }
 
   /**
@@ -66,7 +93,8 @@ export class Clients {
     dead: readonly number[],
     waitMs: number,
   ): Promise<number> {
-    const auditor = this.#scene.start(auditScript, { given: { ...this.next(), waitMs } });
+    const last = this.#next();
+    const auditor = this.#scene.start(auditScript, { given: { ...last, waitMs } });
     const audited = await auditor.line<Audited & Ended>(waitMs + 30_000);
     expect(audited.failures).toEqual([]);
     expect(audited.problems).toEqual([]);
@@ -75,18 +103,20 @@ export class Clients {
     expect(audited.overflowBuckets ?? 0).toBe(0);
     expect(audited.cellsUncommitted).toBe(0);
     expect(audited.cellsLive).toBe(audited.keys);
-    const records = Array.from({ length: this.#count }, (_, i) => readRecord(this.recordOf(i)));
-    const history = records.flatMap(({ operations }) => operations);
+    const clients = [...this.#started, last.client];
+    const records = new Map(clients.map((client) => [client, readRecord(this.#recordOf(client))]));
+    const all = [...records.values()];
+    const history = all.flatMap(({ operations }) => operations);
     const isFailure = ({ op, end, outcome }: Operation): boolean => {
       if (end === null || outcome === "ok" || outcome === "conflict") return false;
       return !(this.#reach.mayDoubt === true && op !== "get" && outcome === "unknown");
     };
     expect(history.filter(isFailure)).toEqual([]);
     expect(checkLinearizability(history)).toMatchObject({ ok: true });
-    const inFlight = dead.map((client) => records[client]?.inFlight ?? 0);
+    const inFlight = dead.map((client) => records.get(client)?.inFlight ?? 0);
     const killsInFlight = inFlight.filter((count) => count > 0).length;
     const sum = (counts: readonly number[]): number => counts.reduce((total, n) => total + n, 0);
-    const recoveries = sum(records.map((record) => record.recoveries));
+    const recoveries = sum(all.map((record) => record.recoveries));
     const { waitedMs, heldAtFirst, keys } = audited;
     const found = {
       kills: dead.length,
@@ -115,8 +145,7 @@ export async function killProcesses(
   pauseMs: () => number,
   afterMs: number,
 ): Promise<readonly number[]> {
-  const running: Running[] = [];
-  for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
+  const running = await clients.startAll();
   const dead: number[] = [];
   for (let i = 0; i < kills; i += 1) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs()));

@@ -41,6 +41,8 @@ export interface Load {
   readonly mayDoubt?: boolean;
   /** Values are this many times as large: operations take longer, and there are fewer. */
   readonly scale?: number;
+  /** A lane rests for up to so long between two operations. Milliseconds. @defaultValue 4 */
+  readonly restMs?: number;
   /** Zero of the history's clock, nanoseconds on the host's. */
   readonly zero: string;
 }
@@ -71,6 +73,8 @@ export interface Audited {
 /** Operations in flight per client, and the keys that all clients work on. */
 const lanes = 6;
 const keys: readonly string[] = Array.from({ length: 5 }, (_, i) => `hot ${i}`);
+/** So that clients that start, and servers, have their turn on few cores. */
+const restMs = 4;
 /** A deadline that only something stuck can miss. */
 const operationMs = 30_000;
 
@@ -196,7 +200,10 @@ export const loadScript = `
     const lane = async () => {
       while (!stopping.now) {
         await step();
-        await new Promise((resolve) => setImmediate(resolve));
+        const restMs = Math.random() * (given.restMs ?? ${restMs});
+        await new Promise((resolve) =>
+          restMs >= 1 ? setTimeout(resolve, restMs) : setImmediate(resolve),
+        );
       }
     };
     await Promise.all(Array.from({ length: ${lanes} }, lane));
@@ -207,9 +214,14 @@ export const loadScript = `
   }
 `;
 
-/** A process that takes part until it is told to stop. */
+/** A process that loads, opens the store when it is told to, and takes part until it is told to stop. */
 export const processScript = `${loadScript}
   const stopping = { now: false };
+  const told = new Promise((resolve) => heard.once("line", resolve));
+  for (const name of ["kv", "direct", "open", "connect", "connectMetadata", "url", "options"]) {
+    await import(modules[name]);
+  }
+  await told;
   heard.on("line", () => { stopping.now = true; });
   await hotLoad(given, say, stopping);
   process.exit(0);

@@ -14,7 +14,7 @@ import { Clients, clientsAtOnce, killProcesses, type Running, stopAll } from "./
 import { metadataAuditScript } from "./metadata-audit.ts";
 
 const scene = new Scene();
-const kills = Number(process.env["PDPM_KILLS"] ?? 5);
+const kills = Number(process.env["PDPM_KILLS"] ?? 20);
 
 function pause(leastMs: number, mostMs: number): Promise<void> {
   const ms = leastMs + Math.random() * (mostMs - leastMs);
@@ -77,8 +77,7 @@ test("Clover, over ws: clients are killed, the server takes back their leases, a
 test("Clover: the metadata server is killed under load, each time with a client, and comes back", async () => {
   const { url, kill, restart, recoveries } = await cluster("clover");
   const clients = await Clients.of(scene, { url });
-  const running: Running[] = [];
-  for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
+  const running = await clients.startAll();
   const dead: number[] = [];
   for (let i = 0; i < kills; i += 1) {
     await pause(200, 600);
@@ -121,8 +120,7 @@ test("Central, embedded: whoever coordinates is killed, the next one takes over,
   const directory = await scene.directory("disk");
   const options = { design: "central" };
   const clients = await Clients.of(scene, { directory, options, mayDoubt: true });
-  const running: Running[] = [];
-  for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
+  const running = await clients.startAll();
   const dead: number[] = [];
   const terms: number[] = [];
   let recoveries = 0;
@@ -147,8 +145,7 @@ test("Central, embedded: whoever coordinates is killed, the next one takes over,
 test("Central, over ws: coordinator and clients are killed under load, and all adds up", async () => {
   const { url, kill, restart, recoveries } = await cluster("central");
   const clients = await Clients.of(scene, { url, mayDoubt: true });
-  const running: Running[] = [];
-  for (let i = 0; i < clientsAtOnce; i += 1) running.push(await clients.start());
+  const running = await clients.startAll();
   const dead: number[] = [];
   let reclaimed = 0;
   for (let i = 0; i < kills; i += 1) {
