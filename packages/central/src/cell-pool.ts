@@ -114,6 +114,11 @@ export class CellPool {
     return wanted;
   }
 
+  /** Forgets how much was asked for: no class runs low before a write needs it. */
+  becomeModest(): void {
+    this.#wanted.clear();
+  }
+
   /** Below this many cells housekeeping refills a class. */
   lowWater(sizeClass: number): number {
     return Math.floor((this.#wanted.get(sizeClass) ?? 0) / 4);
