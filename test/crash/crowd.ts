@@ -1,5 +1,6 @@
-// A crowd of clients of one store under load, some of whom are killed, their records, and the check at
-// the end: an audit of the quiet store, and of the history of everybody, the dead ones' to their ends.
+// A crowd of clients of one store under load, some of whom are killed, their records, and the check
+// at the end: an audit of the quiet store, and of the history of everybody, the dead ones' to their
+// ends.
 
 import { join } from "node:path";
 import { hostNanoseconds } from "@pdpm/base";

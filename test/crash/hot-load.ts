@@ -214,7 +214,10 @@ export const loadScript = `
   }
 `;
 
-/** A process that loads, opens the store when it is told to, and takes part until it is told to stop. */
+/**
+ * A process that loads, opens the store when it is told to, and takes part until it is told to
+ * stop.
+ */
 export const processScript = `${loadScript}
   const stopping = { now: false };
   const told = new Promise((resolve) => heard.once("line", resolve));

@@ -1,6 +1,6 @@
-// SIGKILL for clients of Clover and Central under load, and for the servers that they need: the others
-// go on, what the dead had leased is taken back, nothing that was acknowledged is lost, and after a
-// full collection every buffer is accounted for. PDPM_KILLS says how many die in each test.
+// SIGKILL for clients of Clover and Central under load, and for the servers that they need: the
+// others go on, what the dead had leased is taken back, nothing that was acknowledged is lost, and
+// after a full collection every buffer is accounted for. PDPM_KILLS says how many die in each test.
 
 import { join } from "node:path";
 import { Prng, systemClock } from "@pdpm/base";

@@ -1,5 +1,5 @@
-// A metadata server, or a coordinator, that is told to close while clients work: what is under way is
-// answered first, so nobody is left in doubt, and when it is back they go on.
+// A metadata server, or a coordinator, that is told to close while clients work: what is under way
+// is answered first, so nobody is left in doubt, and when it is back they go on.
 
 import { connect } from "pdpm";
 import { expect, test } from "vitest";

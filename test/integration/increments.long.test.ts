@@ -1,5 +1,5 @@
-// Increments of four processes on one store are exact, in every design: 100,000 mapped, and a fifth of
-// that over ws and mixed, where each takes its round trips. PDPM_INCREMENTS says how many.
+// Increments of four processes on one store are exact, in every design: 100,000 mapped, and a fifth
+// of that over ws and mixed, where each takes its round trips. PDPM_INCREMENTS says how many.
 
 import { expect, test } from "vitest";
 import { designs, expectExactSums, transports } from "../support/increments.ts";

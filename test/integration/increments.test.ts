@@ -1,6 +1,7 @@
-// Increments of four processes on one store are exact, in every design; two of the processes map the
-// memory nodes' files, two do not. Direct's fail when slot-lock.ts takes no lock (its `mine` set to
-// `idle`): tried by hand, sums fall to 80 of 100. Clover's fail when a lost CAS is taken for a won one.
+// Increments of four processes on one store are exact, in every design; two of the processes map
+// the memory nodes' files, two do not. Direct's fail when slot-lock.ts takes no lock (its `mine`
+// set to `idle`): tried by hand, sums fall to 80 of 100. Clover's fail when a lost CAS is taken for
+// a won one.
 
 import { expect, test } from "vitest";
 import { designs, expectExactSums } from "../support/increments.ts";

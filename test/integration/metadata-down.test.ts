@@ -1,6 +1,6 @@
-// A metadata server that stops, goes on, comes back without its directory, or was never there: Clover's
-// warm gets and updates do not notice, whatever needs it ends at its deadline with a true outcome, and
-// later it works again. Central's every operation needs its coordinator.
+// A metadata server that stops, goes on, comes back without its directory, or was never there:
+// Clover's warm gets and updates do not notice, whatever needs it ends at its deadline with a true
+// outcome, and later it works again. Central's every operation needs its coordinator.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

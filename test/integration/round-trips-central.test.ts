@@ -1,5 +1,5 @@
-// What Central's operations cost over a real network, told by the memory nodes' own count of what they
-// applied, and by a proxy between client and coordinator.
+// What Central's operations cost over a real network, told by the memory nodes' own count of what
+// they applied, and by a proxy between client and coordinator.
 
 import { connect, type Store } from "pdpm";
 import { expect, test } from "vitest";

@@ -1,6 +1,6 @@
-// What Clover's operations cost over a real network, told by witnesses that share no code: proxies that
-// read the bytes between client and memory node, and between client and metadata server, and the
-// client's counters by kind of operation.
+// What Clover's operations cost over a real network, told by witnesses that share no code: proxies
+// that read the bytes between client and memory node, and between client and metadata server, and
+// the client's counters by kind of operation.
 
 import { connect, type Store } from "pdpm";
 import { afterEach, expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// Versions under load from four processes, for every design, mapped, over ws and two of each: each is
-// given out once and they only grow, across the lives of a key, too.
+// Versions under load from four processes, for every design, mapped, over ws and two of each: each
+// is given out once and they only grow, across the lives of a key, too.
 
 import { test } from "vitest";
 import { designs, transports } from "../support/increments.ts";

@@ -1,5 +1,5 @@
-// Versions under load from four processes on one directory, for every design: each is given out once
-// and they only grow, across the lives of a key, too.
+// Versions under load from four processes on one directory, for every design: each is given out
+// once and they only grow, across the lives of a key, too.
 
 import { test } from "vitest";
 import { designs } from "../support/increments.ts";

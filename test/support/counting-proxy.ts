@@ -1,5 +1,5 @@
-// A TCP proxy between ws clients and a memory node, or a metadata server, that counts what passes. A
-// second witness: it reads RFC 6455 and FORMAT.md section 8 by itself and shares no code with the
+// A TCP proxy between ws clients and a memory node, or a metadata server, that counts what passes.
+// A second witness: it reads RFC 6455 and FORMAT.md section 8 by itself and shares no code with the
 // transport.
 
 import { once } from "node:events";

@@ -1,5 +1,6 @@
-// Versions under load from four processes: each one is given out once and they only grow, also across
-// the lives of a key that is deleted and made again, and nobody sees a value of an earlier life.
+// Versions under load from four processes: each one is given out once and they only grow, also
+// across the lives of a key that is deleted and made again, and nobody sees a value of an earlier
+// life.
 
 import { expect } from "vitest";
 import { type Design, reachesOf, type Transport } from "./increments.ts";

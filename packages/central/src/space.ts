@@ -10,8 +10,9 @@ import type { Context } from "./session.ts";
 
 /**
  * Counts cells. What was superseded is freed first, and what is in hand given back: the service
- * cannot tell cells that are mapped from those that are not before their span is given back. A store
- * at rest leases none again: else whoever counts meets what housekeeping leases because he counts.
+ * cannot tell cells that are mapped from those that are not before their span is given back. A
+ * store at rest leases none again: else whoever counts meets what housekeeping leases because he
+ * counts.
  */
 export function* countSpace(context: Context): Protocol<SpaceStats> {
   yield* cleanAll(context);
