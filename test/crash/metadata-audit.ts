@@ -26,8 +26,8 @@ export const metadataAuditScript = `${loadScript}
     const isQuiet = held.size === 0 && others.length <= residents;
     return { held, leases: isQuiet ? [] : others, isQuiet };
   };
-  // Its clients lease nothing. A coordinator in office hands back before it counts, but may lease anew
-  // in that very moment: whatever stays leased was a dead one's.
+  // Its clients lease nothing. A coordinator in office hands back before it counts, but may lease
+  // anew in that very moment: whatever stays leased was a dead one's.
   const inCentral = async () => {
     const { space } = await backend.stats();
     const held = new Map(space.cellsUncommitted > 0 ? [[0, space.cellsUncommitted]] : []);
