@@ -21,7 +21,7 @@ class PlainLine implements Reporter {
 const SECOND = 1000;
 
 /** Files that take too long for `npm test`; `npm run test:long` runs them. */
-const long = "test/{integration,contract}/**/*.long.test.ts";
+const long = "{packages/*/src,test}/**/*.long.test.ts";
 
 /** A vitest project: its name, its files, and how long one test or hook of it may take. */
 function project(name: string, include: string[], seconds: number, alone = false) {
@@ -58,7 +58,7 @@ export default defineConfig({
       project("simulation", ["test/simulation/**/*.test.ts"], 300),
       project("integration", ["test/integration/**/*.test.ts"], 120),
       project("crash", ["test/crash/**/*.test.ts"], 300, true),
-      project("long", [long], 300, true),
+      project("long", [long], 300),
     ],
   },
 });

@@ -1,5 +1,5 @@
-// Direct and Clover keep the store contract embedded on a disk, with the promise of surviving a power
-// failure. (In memory: kv-direct-mapped.test.ts, kv-clover-mapped.test.ts.)
+// Direct and Clover keep the store contract embedded on a disk, with the promise of surviving a
+// power failure. (In memory: kv-direct-mapped.test.ts, kv-clover-mapped.test.ts.)
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

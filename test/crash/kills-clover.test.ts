@@ -14,7 +14,7 @@ import { Clients, clientsAtOnce, killProcesses, type Running, stopAll } from "./
 import { metadataAuditScript } from "./metadata-audit.ts";
 
 const scene = new Scene();
-const kills = Number(process.env["PDPM_KILLS"] ?? 20);
+const kills = Number(process.env["PDPM_KILLS"] ?? 6);
 
 function pause(leastMs: number, mostMs: number): Promise<void> {
   const ms = leastMs + Math.random() * (mostMs - leastMs);

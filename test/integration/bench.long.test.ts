@@ -1,14 +1,21 @@
 // `bench` and `check`: every workload's history of every design is linearizable, and a client that is
 // killed stops nobody.
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { expectLinearizable } from "../support/bench-history.ts";
 import { Scene } from "../support/processes.ts";
-import { childrenOf, eventually, pdpm, Running, temporaryFolders } from "./cli-runs.ts";
+import { childrenOf, eventually, isAlive, pdpm, Running, temporaryFolders } from "./cli-runs.ts";
 
 const scene = new Scene();
+const small = ["--design", "direct", "--records", "300", "--seconds", "0.5", "--warmup", "0.1"];
+
+async function bench(words: readonly string[]) {
+  const run = await pdpm(scene, ["bench", ...small, ...words, "--json"]);
+  expect(run.code, run.stderr).toBe(0);
+  return JSON.parse(run.stdout);
+}
 const workloads = { ws: ["a", "d", "replay"], mapped: ["a", "b", "f"] } as const;
 
 for (const design of ["direct", "central", "clover"] as const) {
@@ -48,3 +55,46 @@ for (const transport of ["ws", "mapped"]) {
     expect(check.code, check.stdout + check.stderr).toBe(0);
   });
 }
+
+test("the same seed asks for the same records in the same order", async () => {
+  const keysOf = async (seed: string): Promise<string[]> => {
+    const history = join(await scene.directory("memory"), "history");
+    const few = ["--operations", "40", "--clients", "1", "--warmup", "0", "--records", "50"];
+    await bench([...few, "--in-flight", "1", "--seed", seed, "--history", history]);
+    const lines = readFileSync(history, "utf8").trim().split("\n").slice(1);
+    return lines.map((line) => JSON.parse(line).key);
+  };
+  const first = await keysOf("7");
+  expect(first).toHaveLength(90);
+  expect(await keysOf("7")).toEqual(first);
+  expect(await keysOf("8")).not.toEqual(first);
+});
+
+test("with a rate, the intended time says what waiting cost", async () => {
+  const row = await bench(["--workload", "c", "--rate", "400", "--seconds", "1"]);
+  expect(row.operations).toBeGreaterThan(300);
+  expect(row.operations).toBeLessThan(450);
+  expect(row.intendedLatency.read.count).toBe(row.latency.read.count);
+  expect(row.intendedLatency.read.meanNanoseconds).toBeGreaterThan(
+    row.latency.read.meanNanoseconds,
+  );
+});
+
+test("the processes of a bench that was killed end by themselves", async () => {
+  const dir = await scene.directory("memory");
+  const running = new Running(scene, [
+    "bench",
+    "--records",
+    "300",
+    "--seconds",
+    "60",
+    "--dir",
+    dir,
+  ]);
+  await eventually(20_000, "its clients", () => childrenOf(running.pid).length === 2);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const children = childrenOf(running.pid);
+  running.signal("SIGKILL");
+  await running.end();
+  await eventually(15_000, "their end", () => !children.some(({ pid }) => isAlive(pid)));
+});

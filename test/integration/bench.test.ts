@@ -1,7 +1,7 @@
 // `bench` and `check`: real client processes against real memory nodes. What is counted agrees from
 // both sides, and what is recorded is linearizable. (More of it: bench.long.test.ts.)
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { expectLinearizable } from "../support/bench-history.ts";
@@ -49,20 +49,6 @@ test("over ws, what clients posted is what memory nodes applied; a read is one r
   ]);
 });
 
-test("the same seed asks for the same records in the same order", async () => {
-  const keysOf = async (seed: string): Promise<string[]> => {
-    const history = join(await scene.directory("memory"), "history");
-    const few = ["--operations", "40", "--clients", "1", "--warmup", "0", "--records", "50"];
-    await bench([...few, "--in-flight", "1", "--seed", seed, "--history", history]);
-    const lines = readFileSync(history, "utf8").trim().split("\n").slice(1);
-    return lines.map((line) => JSON.parse(line).key);
-  };
-  const first = await keysOf("7");
-  expect(first).toHaveLength(90);
-  expect(await keysOf("7")).toEqual(first);
-  expect(await keysOf("8")).not.toEqual(first);
-});
-
 for (const [design, transport] of [
   ["clover", "ws"],
   ["direct", "mapped"],
@@ -77,16 +63,6 @@ test("a directory is benched without memory nodes, and keeps its records", async
   const row = await bench(["--dir", dir, "--durability", "process", "--max-bytes", "64MiB"]);
   expect(row).toMatchObject({ transport: "mapped", errors: 0, verbs: { applied: null } });
   expect((await pdpm(scene, ["keys", "--dir", dir])).stdout.trim().split("\n")).toHaveLength(300);
-});
-
-test("with a rate, the intended time says what waiting cost", async () => {
-  const row = await bench(["--workload", "c", "--rate", "400", "--seconds", "1"]);
-  expect(row.operations).toBeGreaterThan(300);
-  expect(row.operations).toBeLessThan(450);
-  expect(row.intendedLatency.read.count).toBe(row.latency.read.count);
-  expect(row.intendedLatency.read.meanNanoseconds).toBeGreaterThan(
-    row.latency.read.meanNanoseconds,
-  );
 });
 
 test("workload e is refused where keys have no order, and nothing is left", async () => {
@@ -109,25 +85,6 @@ test("an interrupted bench leaves no process and no file", async () => {
   expect(await running.end()).toMatchObject({ signal: "SIGINT", stdout: "" });
   for (const { pid } of children) expect(isAlive(pid)).toBe(false);
   expect([...temporaryFolders("bench"), ...temporaryFolders("history")]).toEqual(before);
-});
-
-test("the processes of a bench that was killed end by themselves", async () => {
-  const dir = await scene.directory("memory");
-  const running = new Running(scene, [
-    "bench",
-    "--records",
-    "300",
-    "--seconds",
-    "60",
-    "--dir",
-    dir,
-  ]);
-  await eventually(20_000, "its clients", () => childrenOf(running.pid).length === 2);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const children = childrenOf(running.pid);
-  running.signal("SIGKILL");
-  await running.end();
-  await eventually(15_000, "their end", () => !children.some(({ pid }) => isAlive(pid)));
 });
 
 test("check finds a planted violation, and says which line it cannot read", async () => {

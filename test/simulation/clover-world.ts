@@ -180,7 +180,8 @@ export class World {
 
   /**
    * Everything stops, and what was not durable is gone. Should the directory be gone as well, a
-   * repair would be a read of every key like any other (H23). Then the clients open the store again.
+   * repair would be a read of every key like any other (H23). Then the clients open the store
+   * again.
    */
   async #failPower(): Promise<void> {
     if (this.#powerFailures >= this.plan.powerFailuresMost) return;

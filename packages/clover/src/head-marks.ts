@@ -2,9 +2,9 @@
 // the directory can tell what was committed. Set by CAS from the very life that is meant, so that a
 // late one never marks what the buffer has become since.
 //
-// A mark is *pending* until it is known to be durable, like a link (H7). Whoever begins at a head and
-// finds it without a mark, or with a pending one, sees to it before answering or building on the
-// chain: the client that inserted the key may be dead, and what others write there must count.
+// A mark is *pending* until it is known to be durable, like a link (H7). Whoever begins at a head
+// and finds it without a mark, or with a pending one, sees to it before answering or building on
+// the chain: the client that inserted the key may be dead, and what others write there must count.
 //
 // A sealed chain's marks are wiped to 0, also where none was set: whoever still means to mark a
 // version of it, after a report that was late, fails.

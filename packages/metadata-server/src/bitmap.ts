@@ -1,6 +1,6 @@
-// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. But for setBit and
-// clearBit all functions make new bitmaps. Of two, the second may have another length: what it lacks is zero, and what it has more
-// is ignored.
+// Bitmaps of a span's buffers: bit n of byte n >> 3 stands for the nth. But for setBit and clearBit
+// all functions make new bitmaps. Of two, the second may have another length: what it lacks is
+// zero, and what it has more is ignored.
 
 /** No bit. */
 export function emptyBitmap(bits: number): Uint8Array {

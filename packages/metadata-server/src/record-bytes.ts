@@ -3,7 +3,7 @@
 
 const firstBytes = 4096;
 
-/** Collects fields. One writer serves all records: it is asked for the bytes before it begins anew. */
+/** Collects fields. One writer serves all records: asked for its bytes before it begins anew. */
 export class RecordWriter {
   #bytes = new Uint8Array(firstBytes);
   #view = new DataView(this.#bytes.buffer);
