@@ -1,5 +1,5 @@
-// Direct keeps the store contract over two memory nodes with one client over ws and the next one
-// mapping the nodes' files.
+// Direct keeps the store contract over two memory nodes whose files its clients map, and with one
+// client over ws and the next one mapping them.
 
 import { kvContract } from "@pdpm/kv/contract";
 import { connect } from "pdpm";
@@ -16,4 +16,9 @@ kvContract("direct on two memory nodes, over ws and mapped in turn", async () =>
     },
     teardown,
   };
+});
+
+kvContract("direct on two memory nodes, mapped", async () => {
+  const { url, teardown } = await directNodes();
+  return { open: () => connect(url, { transport: "mapped", chunkBytes: 2 ** 22 }), teardown };
 });

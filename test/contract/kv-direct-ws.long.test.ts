@@ -1,5 +1,5 @@
-// Direct keeps the store contract over two memory nodes, with clients over ws. (Both nodes mapped:
-// kv-direct-mapped.test.ts; in turn: kv-direct-mixed.long.test.ts.)
+// Direct keeps the store contract over two memory nodes, with clients over ws. (Mapped, and
+// in turn: kv-direct-mixed.long.test.ts.)
 
 import { kvContract } from "@pdpm/kv/contract";
 import { connect } from "pdpm";

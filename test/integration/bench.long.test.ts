@@ -98,3 +98,25 @@ test("the processes of a bench that was killed end by themselves", async () => {
   await running.end();
   await eventually(15_000, "their end", () => !children.some(({ pid }) => isAlive(pid)));
 });
+
+test("an interrupted bench leaves no process and no file", async () => {
+  const before = [...temporaryFolders("bench"), ...temporaryFolders("history")];
+  const history = join(await scene.directory("memory"), "history");
+  const words = ["bench", "--records", "300", "--seconds", "60", "--history", history];
+  const running = new Running(scene, words);
+  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const children = childrenOf(running.pid);
+  running.signal("SIGINT");
+  expect(await running.end()).toMatchObject({ signal: "SIGINT", stdout: "" });
+  for (const { pid } of children) expect(isAlive(pid)).toBe(false);
+  expect([...temporaryFolders("bench"), ...temporaryFolders("history")]).toEqual(before);
+});
+
+test("workload e is refused where keys have no order, and nothing is left", async () => {
+  const before = temporaryFolders("bench");
+  const run = await pdpm(scene, ["bench", "--workload", "e", ...small]);
+  expect(run).toMatchObject({ code: 2, stdout: "" });
+  expect(run.stderr).toContain("supports.orderedKeys");
+  expect(temporaryFolders("bench")).toEqual(before);
+});

@@ -6,15 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { expectLinearizable } from "../support/bench-history.ts";
 import { Scene } from "../support/processes.ts";
-import {
-  childrenOf,
-  eventually,
-  isAlive,
-  pdpm,
-  Running,
-  type RunOptions,
-  temporaryFolders,
-} from "./cli-runs.ts";
+import { pdpm, type RunOptions } from "./cli-runs.ts";
 
 const scene = new Scene();
 const small = ["--design", "direct", "--records", "300", "--seconds", "0.5", "--warmup", "0.1"];
@@ -63,28 +55,6 @@ test("a directory is benched without memory nodes, and keeps its records", async
   const row = await bench(["--dir", dir, "--durability", "process", "--max-bytes", "64MiB"]);
   expect(row).toMatchObject({ transport: "mapped", errors: 0, verbs: { applied: null } });
   expect((await pdpm(scene, ["keys", "--dir", dir])).stdout.trim().split("\n")).toHaveLength(300);
-});
-
-test("workload e is refused where keys have no order, and nothing is left", async () => {
-  const before = temporaryFolders("bench");
-  const run = await pdpm(scene, ["bench", "--workload", "e", ...small]);
-  expect(run).toMatchObject({ code: 2, stdout: "" });
-  expect(run.stderr).toContain("supports.orderedKeys");
-  expect(temporaryFolders("bench")).toEqual(before);
-});
-
-test("an interrupted bench leaves no process and no file", async () => {
-  const before = [...temporaryFolders("bench"), ...temporaryFolders("history")];
-  const history = join(await scene.directory("memory"), "history");
-  const words = ["bench", "--records", "300", "--seconds", "60", "--history", history];
-  const running = new Running(scene, words);
-  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const children = childrenOf(running.pid);
-  running.signal("SIGINT");
-  expect(await running.end()).toMatchObject({ signal: "SIGINT", stdout: "" });
-  for (const { pid } of children) expect(isAlive(pid)).toBe(false);
-  expect([...temporaryFolders("bench"), ...temporaryFolders("history")]).toEqual(before);
 });
 
 test("check finds a planted violation, and says which line it cannot read", async () => {

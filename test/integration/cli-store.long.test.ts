@@ -1,4 +1,5 @@
-// The command on stores that something happened to: damage, a stopped process, an interrupted put.
+// The command on stores that something happened to: damage, a stopped process, an interrupted put;
+// and what it says of itself.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -66,4 +67,31 @@ test("a put that was interrupted at its prompt ends by the signal and leaves the
   expect(code === 0 || signal === "SIGTERM").toBe(true);
   await eventually(5000, "its end", () => !isAlive(running.pid));
   expect(await pdpm(scene, ["get", "k", "--dir", dir])).toMatchObject({ code: 0, stdout: "v" });
+});
+
+test("help and version are for people, on stdout, and end well", async () => {
+  const version = await pdpm(scene, ["--version"]);
+  expect(version).toMatchObject({ code: 0, stdout: "0.1.0\n" });
+  const help = await pdpm(scene, ["--help"]);
+  expect(help.code).toBe(0);
+  const verbs = [...help.stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name as string);
+  expect(verbs).toContain("compare");
+  for (const verb of verbs.filter((name) => name !== "help")) {
+    const { code, stdout } = await pdpm(scene, [verb, "--help"]);
+    expect({ verb, code }).toEqual({ verb, code: 0 });
+    expect(stdout).toContain("Examples:");
+    expect(stdout).toContain("--json");
+  }
+});
+
+test("a reader that goes away is no failure", async () => {
+  const dir = await scene.directory("memory");
+  const { open } = await import("pdpm");
+  const store = await open<string>(dir, { codec: "utf8" });
+  const entries = Array.from({ length: 3000 }, (_, i) => [`key ${"x".repeat(200)} ${i}`, ""]);
+  await store.putMany(entries as [string, string][]);
+  await store.close();
+  const running = new Running(scene, ["keys", "--dir", dir]);
+  running.hangUp();
+  expect(await running.end()).toMatchObject({ code: 0, signal: null, stderr: "" });
 });

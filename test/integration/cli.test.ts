@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Scene } from "../support/processes.ts";
-import { pdpm, Running } from "./cli-runs.ts";
+import { pdpm } from "./cli-runs.ts";
 
 const scene = new Scene();
 
@@ -64,18 +64,6 @@ test("keys come with prefix and limit, as text and as JSON lines", async () => {
   expect(stats).toMatchObject({ design: "clover", space: { cellsLive: 5 } });
 });
 
-test("a reader that goes away is no failure", async () => {
-  const dir = await scene.directory("memory");
-  const { open } = await import("pdpm");
-  const store = await open<string>(dir, { codec: "utf8" });
-  const entries = Array.from({ length: 3000 }, (_, i) => [`key ${"x".repeat(200)} ${i}`, ""]);
-  await store.putMany(entries as [string, string][]);
-  await store.close();
-  const running = new Running(scene, ["keys", "--dir", dir]);
-  running.hangUp();
-  expect(await running.end()).toMatchObject({ code: 0, signal: null, stderr: "" });
-});
-
 const usage: readonly (readonly [words: string[], says: string])[] = [
   [[], "Usage"],
   [["frobnicate"], "unknown command"],
@@ -122,21 +110,6 @@ test("with --json an error is one object on stderr", async () => {
   expect(error.action).toBe("fix-call");
   const flag = await pdpm(scene, ["get", "k", "--foo", "--json"]);
   expect(JSON.parse(flag.stderr).error.code).toBe("PDPM_INVALID_ARGUMENT");
-});
-
-test("help and version are for people, on stdout, and end well", async () => {
-  const version = await pdpm(scene, ["--version"]);
-  expect(version).toMatchObject({ code: 0, stdout: "0.1.0\n" });
-  const help = await pdpm(scene, ["--help"]);
-  expect(help.code).toBe(0);
-  const verbs = [...help.stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name as string);
-  expect(verbs).toContain("compare");
-  for (const verb of verbs.filter((name) => name !== "help")) {
-    const { code, stdout } = await pdpm(scene, [verb, "--help"]);
-    expect({ verb, code }).toEqual({ verb, code: 0 });
-    expect(stdout).toContain("Examples:");
-    expect(stdout).toContain("--json");
-  }
 });
 
 test("a byte that was changed on the disk is exit code 6, naming the key", async () => {

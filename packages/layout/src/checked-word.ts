@@ -28,10 +28,14 @@ export function isChecked(low: number, high: number): boolean {
   return crc8Of56(low >>> 0, high & 0xffffff) === high >>> 24;
 }
 
-/** The word at byte `offset` of `bytes`. */
+const wordBytes = new Uint8Array(8);
+const words = new BigUint64Array(wordBytes.buffer);
+
+/** The word at byte `offset` of `bytes`. No view is made: it would cost more than the word. */
 export function wordAt(bytes: Uint8Array, offset: number): bigint {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return view.getBigUint64(offset, true);
+  if (offset < 0 || offset + 8 > bytes.length) throw new RangeError(`no word at ${offset}`);
+  for (let i = 0; i < 8; i += 1) wordBytes[i] = bytes[offset + i] as number;
+  return words[0] as bigint;
 }
 
 /** A word that holds a number below 2^53 (floors, counters, generations). */

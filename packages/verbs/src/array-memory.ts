@@ -22,7 +22,8 @@ export class ArrayMemory implements Memory {
   }
 
   read(offset: number, target: Uint8Array): void {
-    target.set(this.#bytes.subarray(offset, offset + target.length));
+    if (target.length > 8) target.set(this.#bytes.subarray(offset, offset + target.length));
+    else for (let i = 0; i < target.length; i += 1) target[i] = this.#bytes[offset + i] as number;
   }
 
   write(offset: number, data: Uint8Array): void {
