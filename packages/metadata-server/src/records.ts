@@ -13,7 +13,8 @@
 //   floor/SHARD                      commit numbers of a new life of a key start above it
 //   office/NAME                      who holds an office
 //
-// Numbers in keys are in hexadecimal, of fixed width, so that they sort.
+// Numbers in keys are in hexadecimal, of fixed width, so that they sort. Source: FORMAT.md section
+// 14.
 
 import { isPointer, type Pointer } from "@pdpm/layout";
 import type { ChunkStateName, ClientRecord, Office } from "./protocol.ts";

@@ -7,7 +7,7 @@
 //   server:          ["ok", number, reply] or ["no", number, code, text, outcome]
 //
 // What a request means is the service's affair: see protocol.ts. Words of 8 bytes travel as 64-bit
-// integers, bytes as bytes. Source: FORMAT.md section 10.
+// integers, bytes as bytes. Source: FORMAT.md section 15.
 
 import { type ErrorCode, errorCodes, PdpmError } from "@pdpm/base";
 import { Packr, Unpackr } from "msgpackr";
