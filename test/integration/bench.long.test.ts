@@ -1,5 +1,5 @@
-// `bench` and `check`: every workload's history of every design is linearizable, and a client that is
-// killed stops nobody.
+// `bench` and `check`: histories of every design and four workloads are linearizable, and a client
+// that is killed stops nobody.
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ async function bench(words: readonly string[]) {
   expect(run.code, run.stderr).toBe(0);
   return JSON.parse(run.stdout);
 }
-const workloads = { ws: ["a", "d", "replay"], mapped: ["a", "b", "f"] } as const;
+const workloads = { ws: ["a", "replay"], mapped: ["d", "f"] } as const;
 
 for (const design of ["direct", "central", "clover"] as const) {
   for (const transport of ["ws", "mapped"] as const) {
