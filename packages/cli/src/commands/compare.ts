@@ -30,7 +30,7 @@ const timeoutMs = 30_000;
 export const verb: Verb = {
   define(command) {
     command
-      .option("--seconds <N>", "how long each row is measured", decimal(0.001), 3)
+      .option("--seconds <N>", "how long each row is measured", decimal(0.001), 2)
       .option("--warmup <N>", "seconds of the same before measuring", decimal(0), 0.5)
       .option("--records <N>", "records of each store", whole(1, 1e8), 20_000)
       .option("--value-bytes <N>", "size of each value", bytes, 1024)
