@@ -1,5 +1,5 @@
-// The examples of FORMAT.md sections 14 and 15 are what the codecs write, and decode to what the text
-// says of them.
+// The examples of FORMAT.md sections 14 and 15 are what the codecs write, and decode to what the
+// text says of them.
 
 import { addressOf, pointerTo } from "@pdpm/layout";
 import { expect, test } from "vitest";
@@ -39,7 +39,8 @@ test("the messages of section 15", () => {
   const call = ["call", 1, { ticket, change: create }] as const;
   expect(encodeMessage(call)).toEqual(Buffer.from(formatExample("create-call")));
   const decoded = decodeMessage(formatExample("create-call"));
-  const { change } = decoded?.[2] as { change: typeof create };
+  expect(decoded).toBeDefined();
+  const { change } = (decoded as readonly unknown[])[2] as { change: typeof create };
   expect(decoded).toEqual(["call", 1, { ticket, change: { ...create, key: change.key } }]);
   expect([...change.key]).toEqual([...key]);
   const answer = ["ok", 1, "created"] as const;
