@@ -1,9 +1,10 @@
 // Many operations of one call, side by side: over a network they share round trips, and over mapped
 // memory they run one after the other without a promise each.
 //
-// Invariants: at most `inFlightMost` reads or `writesInFlightMost` writes and, unless a single one is larger,
-// `inFlightBytesMost` bytes are under way. Once one has failed no further one starts. The call
-// settles only after every operation that it started: nothing goes on behind the caller's back.
+// Invariants: at most `inFlightMost` reads or `writesInFlightMost` writes are under way, and, unless
+// a single one is larger, `inFlightBytesMost` bytes. Once one has failed no further one starts. The
+// call settles only after every operation that it started: nothing goes on behind the caller's
+// back.
 
 import { assert, type Clock, isPdpmError, PdpmError, sleep } from "@pdpm/base";
 import type { Limits } from "@pdpm/verbs";

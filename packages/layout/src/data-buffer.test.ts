@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addressOf } from "./address.ts";
-import { wordAt } from "./checked-word.ts";
+import { highOf, lowOf, wordAt } from "./checked-word.ts";
 import { checksum64 } from "./checksum.ts";
 import {
   bufferCommitNumber,
@@ -23,8 +23,6 @@ import {
 import { formatExample } from "./format-example.ts";
 import {
   gcVersionMost,
-  highOf,
-  lowOf,
   type Pointer,
   pointerOf,
   pointerTo,

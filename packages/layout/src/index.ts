@@ -21,7 +21,7 @@ export {
   spansPerChunk,
 } from "./buffer-class.ts";
 export { u16At, u32At } from "./bytes.ts";
-export { checkedWord, numberOf, numberWord, wordAt } from "./checked-word.ts";
+export { checkedWord, highOf, lowOf, numberOf, numberWord, wordAt } from "./checked-word.ts";
 export { checksum64 } from "./checksum.ts";
 export {
   type BodyCheck,
@@ -59,13 +59,11 @@ export {
   gcVersionIn,
   gcVersionMost,
   headMarkOf,
-  highOf,
   isHeadMark,
   isPending,
   isPointer,
   type Link,
   linkIn,
-  lowOf,
   type Pointer,
   pendingHeadMarkOf,
   pointerOf,

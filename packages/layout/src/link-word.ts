@@ -45,16 +45,6 @@ export function pointerOf(low: number, high: number): Pointer {
   return (BigInt(high) << 32n) | BigInt(low);
 }
 
-/** The low 32 bits of a pointer. */
-export function lowOf(pointer: Pointer): number {
-  return Number(pointer & 0xffffffffn);
-}
-
-/** The high 32 bits of a pointer. */
-export function highOf(pointer: Pointer): number {
-  return Number(pointer >> 32n);
-}
-
 /** Where a pointer leads. */
 export function addressIn(pointer: Pointer): Address {
   const low = Number(pointer & 0xffffffffn);
