@@ -206,6 +206,10 @@ test("a version at rest is told without a bigint, and nothing else passes for on
   }
   const otherLife = pointerTo(addressOf(5, 1280), 4);
   expect(isAtRest(ofSizes(5, 21), otherLife)).toBe(false);
+  // The link was loaded in one life, and the bytes behind it are those of the next one.
+  const torn = ofSizes(5, 21, otherLife);
+  new DataView(torn.buffer).setBigUint64(bufferFields.link, self, true);
+  expect(isAtRest(torn)).toBe(false);
   for (const link of [otherLife, last, withPending(self), sealOf(self), 0n]) {
     const bytes = ofSizes(5, 21);
     new DataView(bytes.buffer).setBigUint64(bufferFields.link, link, true);
