@@ -3,10 +3,11 @@
 // often. Everything follows from the seed.
 
 import { Prng } from "@pdpm/base";
-import { type Key, toKey } from "@pdpm/kv";
+import type { Key } from "@pdpm/kv";
 import type { Mix } from "./caller.ts";
 import type { WayFaults } from "./faulty-way.ts";
 import type { CallFaults } from "./metadata-calls.ts";
+import { names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
 
 /** The choices of one seed. */
 export interface Plan {
@@ -66,22 +67,6 @@ export interface Plan {
   readonly powerFailureChance: number;
 }
 
-/**
- * The smallest chunk that the regions' headers fit in, for they are read like one. It has 32 of the
- * smallest cells, all in one span.
- */
-export const chunkBytes = 4096;
-
-/** Bytes of values: small ones; then such that a chunk has 8 cells or less, of some classes. */
-const sizeLists: readonly (readonly number[])[] = [
-  [10],
-  [10, 20, 60],
-  [10, 130],
-  [300, 400],
-  [60, 400, 900],
-  [400, 900, 1500],
-];
-
 /** Lives that are short, and long ones with many versions. */
 const mixes: readonly Mix[] = [
   { get: 0.3, scan: 0.04, put: 0.38 },
@@ -91,21 +76,6 @@ const mixes: readonly Mix[] = [
 
 /** One key that everybody reads and writes. */
 const hotMix: Mix = { get: 0.45, scan: 0.02, put: 0.43 };
-
-const names: readonly Key[] = Array.from({ length: 8 }, (_, i) => toKey(`k${i}`));
-
-function pick<T>(prng: Prng, list: readonly T[]): T {
-  return list[prng.below(list.length)] as T;
-}
-
-function wayFaultsOf(prng: Prng): WayFaults {
-  return {
-    lossChance: prng.chance(0.5) ? pick(prng, [0.02, 0.1, 0.3]) : 0,
-    repeatChance: prng.chance(0.5) ? pick(prng, [0.02, 0.2]) : 0,
-    delayChance: prng.chance(0.5) ? 0.1 : 0,
-    delayStepsMost: pick(prng, [100, 1000, 5000]),
-  };
-}
 
 const noFaults: WayFaults = { lossChance: 0, repeatChance: 0, delayChance: 0, delayStepsMost: 1 };
 

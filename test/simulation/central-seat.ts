@@ -19,8 +19,8 @@ import {
   type Round,
 } from "@pdpm/verbs";
 import { type Ended, type LaterReply, SimulatedClient } from "@pdpm/verbs/interleaver";
-import { chunkBytes } from "./central-plan.ts";
 import type { World } from "./central-world.ts";
+import { chunkBytes } from "./plan-parts.ts";
 
 /** Micro-steps of a millisecond of its clock. */
 const stepsPerMs = 40;

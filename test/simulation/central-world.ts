@@ -17,12 +17,13 @@ import { work } from "../../packages/central/src/work.ts";
 import { Ageing } from "./buffer-ageing.ts";
 import { type AuditReport, auditStore, repairedCells } from "./central-audit.ts";
 import { Client, Identity } from "./central-client.ts";
-import { chunkBytes, type Plan, planOf } from "./central-plan.ts";
+import { type Plan, planOf } from "./central-plan.ts";
 import { regionBytes, Seat } from "./central-seat.ts";
 import { wordText } from "./clover-words.ts";
 import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
+import { chunkBytes } from "./plan-parts.ts";
 
 /** One seed's store, coordinators and clients. */
 export class World {

@@ -17,8 +17,8 @@ import {
 } from "@pdpm/layout";
 import { decodeRecord } from "../../packages/metadata-server/src/record.ts";
 import { directoryOf, keyIn } from "../../packages/metadata-server/src/records.ts";
-import { chunkBytes } from "./clover-plan.ts";
 import { StoredVersions, type StoreParts } from "./clover-repair.ts";
+import { chunkBytes } from "./plan-parts.ts";
 import { SpaceAudit } from "./space-audit.ts";
 
 /** What the audit found. */

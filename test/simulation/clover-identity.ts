@@ -3,8 +3,8 @@
 import { type Context, change, Session } from "@pdpm/clover";
 import { ChunkMap, type Operation, type Protocol } from "@pdpm/verbs";
 import { SimulatedClient } from "@pdpm/verbs/interleaver";
-import { chunkBytes } from "./clover-plan.ts";
 import type { World } from "./clover-world.ts";
+import { chunkBytes } from "./plan-parts.ts";
 
 /** Housekeeping that never runs twice at a time. */
 export type Chore = "pulse" | "work" | "collect" | "hand back";

@@ -3,9 +3,10 @@
 // Everything follows from the seed.
 
 import { Prng } from "@pdpm/base";
-import { type Key, toKey } from "@pdpm/kv";
+import type { Key } from "@pdpm/kv";
 import type { Mix } from "./caller.ts";
 import type { CallFaults } from "./metadata-calls.ts";
+import { names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
 
 /** The choices of one seed. */
 export interface Plan {
@@ -51,22 +52,6 @@ export interface Plan {
   readonly powerFailureChance: number;
 }
 
-/**
- * The smallest chunk that the regions' headers fit in, for they are read like one. It has 32 of the
- * smallest buffers, all in one span.
- */
-export const chunkBytes = 4096;
-
-/** Bytes of values: small ones; then such that a chunk has 8 buffers or less, of some classes. */
-const sizeLists: readonly (readonly number[])[] = [
-  [10],
-  [10, 20, 60],
-  [10, 130],
-  [300, 400],
-  [60, 400, 900],
-  [400, 900, 1500],
-];
-
 /** Lives that are short, and long ones with many versions. */
 const mixes: readonly Mix[] = [
   { get: 0.3, scan: 0.04, put: 0.38 },
@@ -77,24 +62,6 @@ const mixes: readonly Mix[] = [
 /** One key that everybody reads and writes, so that cursors are stale and shortcuts help. */
 const hotMix: Mix = { get: 0.5, scan: 0, put: 0.48 };
 
-const names: readonly Key[] = Array.from({ length: 8 }, (_, i) => toKey(`k${i}`));
-
-function pick<T>(prng: Prng, list: readonly T[]): T {
-  return list[prng.below(list.length)] as T;
-}
-
-function callFaultsOf(prng: Prng): CallFaults {
-  const isEmbedded = prng.chance(0.4);
-  const isBad = prng.chance(0.5);
-  return {
-    isEmbedded,
-    lossChance: isBad ? pick(prng, [0.02, 0.1, 0.3]) : 0,
-    repeatChance: prng.chance(0.5) ? pick(prng, [0.02, 0.2]) : 0,
-    delayChance: prng.chance(0.5) ? 0.1 : 0,
-    delayStepsMost: pick(prng, [100, 1000, 5000]),
-  };
-}
-
 /** What `seed` stands for. */
 export function planOf(seed: number): Plan {
   const prng = new Prng(`clover plan ${seed}`);
@@ -102,7 +69,7 @@ export function planOf(seed: number): Plan {
   const isHot = prng.chance(0.12);
   const isOld = prng.chance(isSmall ? 0.3 : 0.1);
   const isKilling = prng.chance(0.8);
-  const calls = callFaultsOf(prng);
+  const calls = { isEmbedded: prng.chance(0.4), ...wayFaultsOf(prng) };
   const durability = prng.chance(0.75) ? "power" : "process";
   const isFailing = durability === "power" && prng.chance(0.4);
   return {

@@ -24,7 +24,7 @@ import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { KeyedRecord, MemoryStore } from "@pdpm/metadata-server";
 import type { Memory } from "@pdpm/verbs";
 import type { ChunkRecord } from "../../packages/metadata-server/src/records.ts";
-import { chunkBytes } from "./clover-plan.ts";
+import { chunkBytes } from "./plan-parts.ts";
 import { chunksOf, recordsOf } from "./space-audit.ts";
 
 /** What a store is made of. */

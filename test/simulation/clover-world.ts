@@ -25,12 +25,13 @@ import { Ageing } from "./buffer-ageing.ts";
 import { type AuditReport, auditStore } from "./clover-audit.ts";
 import { Client } from "./clover-client.ts";
 import { Identity, join } from "./clover-identity.ts";
-import { chunkBytes, type Plan, planOf } from "./clover-plan.ts";
+import { type Plan, planOf } from "./clover-plan.ts";
 import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import { wordText } from "./clover-words.ts";
 import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
+import { chunkBytes } from "./plan-parts.ts";
 
 /** One seed's store and clients. */
 export class World {
