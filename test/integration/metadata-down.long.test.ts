@@ -9,6 +9,7 @@ import { connect, type Store } from "pdpm";
 import { expect, test } from "vitest";
 import { startNode, startServer } from "../support/memory-nodes.ts";
 import { Scene, within } from "../support/processes.ts";
+import { soon } from "../support/soon.ts";
 import { pdpm } from "./cli-runs.ts";
 
 const scene = new Scene();
@@ -44,19 +45,6 @@ async function failing(work: () => Promise<unknown>): Promise<{ error: PdpmError
   );
   if (!isPdpmError(error)) throw error ?? new Error("it did not fail");
   return { error, ms: performance.now() - start };
-}
-
-/** Runs `work` until it does not fail any more; it must within `mostMs`. */
-async function soon<T>(mostMs: number, work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isPdpmError(error) || performance.now() - start > mostMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
 
 function expectEnded({ error, ms }: { error: PdpmError; ms: number }, timeoutMs: number): void {

@@ -10,6 +10,7 @@ import { connect, type Store, type Transport } from "pdpm";
 import { expect, test } from "vitest";
 import { type NodeProcess, startNode, urlOf } from "../support/memory-nodes.ts";
 import { Scene, within } from "../support/processes.ts";
+import { soon } from "../support/soon.ts";
 
 const scene = new Scene();
 
@@ -47,19 +48,6 @@ async function timed<T>(work: () => Promise<T>): Promise<{ end: T | PdpmError; m
     }),
   );
   return { end, ms: performance.now() - start };
-}
-
-/** Runs `work` until it does not fail any more; it must within `mostMs`. */
-async function soon<T>(mostMs: number, work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isPdpmError(error) || performance.now() - start > mostMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
 
 const timedOut = ["PDPM_TIMEOUT", "PDPM_UNAVAILABLE"];
