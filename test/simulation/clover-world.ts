@@ -33,6 +33,13 @@ import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { chunkBytes } from "./plan-parts.ts";
 
+/**
+ * Then the server lives on, and nobody is given up any more: a server that dies more often than a
+ * question takes answers nothing, and everybody who is given up makes it longer.
+ */
+const serverDeathsMost = 100;
+const suspicionsMost = 100;
+
 /** One seed's store and clients. */
 export class World {
   readonly plan: Plan;
@@ -47,6 +54,8 @@ export class World {
   readonly #clients: Client[] = [];
   #kills = 0;
   #powerFailures = 0;
+  #serverDeaths = 0;
+  #suspicions = 0;
   report: AuditReport | undefined;
 
   constructor(seed: number, isTraced = false) {
@@ -134,7 +143,7 @@ export class World {
       interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
     });
     at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
-    at(plan.serverDeathChance, () => this.calls.serverDied());
+    at(plan.serverDeathChance, () => this.#failServer());
     if (plan.powerFailuresMost > 0) {
       at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
     }
@@ -200,9 +209,17 @@ export class World {
     for (const client of this.#clients) client.revive();
   }
 
+  #failServer(): void {
+    if (this.#serverDeaths >= serverDeathsMost) return;
+    this.#serverDeaths += 1;
+    this.calls.serverDied();
+  }
+
   /** `other` is given up although it may live. */
   #giveUp(client: Client, other: Client): void {
+    if (this.#suspicions >= suspicionsMost) return;
     if (client === other || client.isDead || !other.identity.hasEntered) return;
+    this.#suspicions += 1;
     this.interleaver.fence(other.identity.simulated);
     client.reap(other.identity.session.clientId);
   }

@@ -54,8 +54,10 @@ export function* advance(context: Context, moves: readonly Move[]): Protocol<Adv
     const replies = yield* change(context, { do: "advance", moves: marked });
     for (const [i, reply] of replies.entries()) {
       const move = marked[i] as Move;
-      if (reply === "moved") freed += move.freed.length;
-      else if (reply.head !== null) refused.add(toKey(move.key));
+      if (reply === "moved") {
+        freed += move.freed.length;
+        context.session.shortcuts.publish(move.key, move.next);
+      } else if (reply.head !== null) refused.add(toKey(move.key));
     }
   }
   context.session.events.retired += freed;

@@ -20,6 +20,8 @@ export class ChunkTable {
   readonly #entries = new Map<number, ChunkEntry>();
   /** Retired chunks that the chunk map still has, by the generation in which we learnt of it. */
   readonly #retired = new Map<number, number>();
+  /** The highest chunk number seen. */
+  #newest = 0;
   /** Of the last table that was read; -1 before. */
   generation = -1;
   pressure = 0;
@@ -42,6 +44,11 @@ export class ChunkTable {
   /** Whether verbs may be posted to the buffer at `address` now. */
   reaches(address: Address): boolean {
     return this.#entries.has(chunkOf(address));
+  }
+
+  /** Whether a hint may lead to `address`: its chunk is known, or came since the table was read. */
+  mayReach(address: Address): boolean {
+    return this.reaches(address) || chunkOf(address) > this.#newest;
   }
 
   /** Whether buffers of this chunk may be handed out. */
@@ -75,6 +82,7 @@ export class ChunkTable {
     for (const entry of chunks) {
       if (entry.state === "retired") continue;
       listed.add(entry.chunk);
+      this.#newest = Math.max(this.#newest, entry.chunk);
       this.#entries.set(entry.chunk, entry);
       const offset = regionHeaderBytes + entry.place * this.chunkBytes;
       this.#chunks.set(entry.chunk, entry.node, offset);

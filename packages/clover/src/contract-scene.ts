@@ -289,6 +289,7 @@ export class World {
 
   /** Where `address` is in the region, as the newest table has it. */
   async offsetOf(address: Address): Promise<number> {
+    if (chunkOf(address) === 0) return regionHeaderBytes + offsetOf(address);
     const { chunks } = await this.service.handle({ ask: "table" });
     const entry = chunks.find(({ chunk }) => chunk === chunkOf(address));
     assert(entry !== undefined, `no chunk carries ${address}`);

@@ -1,13 +1,16 @@
-// From a key to its latest version by the directory: a question, and a walk from the head. For keys
-// that this client does not know, and for cursors that proved stale.
+// From a key that this client does not know, or whose cursor proved stale, to its latest version:
+//
+//   1. By the key's shortcut, one-sided: READ the cell, and walk from where it leads. It counts
+//      only if the walk ends at a version without a next one, of this key (H8).
+//   2. Otherwise by the directory: a question, and a walk from the head.
 //
 // "Missing" is said when the directory has no such key, or leads to a sealed chain, whose seal is
 // durable then (H4). A reader is content with that, and leaves a note for housekeeping; a writer,
 // who needs the directory to take the key's next life, forgets the chain first.
 
 import { type Key, keyBytes, Patience } from "@pdpm/kv";
-import { headMarkOf, type Pointer } from "@pdpm/layout";
-import type { Protocol } from "@pdpm/verbs";
+import { addressIn, headMarkOf, type Pointer } from "@pdpm/layout";
+import { optional, type Protocol, read, round } from "@pdpm/verbs";
 import { ask } from "./calls.ts";
 import { corruptBuffer } from "./damage.ts";
 import { forgetChain } from "./forget.ts";
@@ -28,6 +31,8 @@ const equalFailuresMost = 4;
 export interface FindOptions extends WalkOptions {
   /** Whether a sealed chain is forgotten first, so that the key can be created. */
   readonly forgets: boolean;
+  /** Whether the shortcut is asked first: not for a key that is likely to be new. */
+  readonly asksShortcut: boolean;
 }
 
 /** The latest version of `key`. @throws PDPM_CORRUPT naming the key. */
@@ -36,6 +41,23 @@ export function* findTail(
   key: Key,
   options: FindOptions,
 ): Protocol<Tail | Missing> {
+  const near = options.asksShortcut ? yield* byShortcut(context, key, options) : undefined;
+  return near ?? (yield* byDirectory(context, key, options));
+}
+
+/** Undefined: the shortcut of `key` leads nowhere, or to another key. */
+function* byShortcut(context: Context, key: Key, options: WalkOptions): Protocol<Tail | undefined> {
+  const { shortcuts, table, events } = context.session;
+  const [hint] = yield* round(optional(read(shortcuts.cell(key), 8)));
+  const pointer = hint === undefined ? undefined : shortcuts.decode(hint);
+  if (pointer === undefined || !table.mayReach(addressIn(pointer))) return undefined;
+  const found = yield* walk(context, key, pointer, options);
+  if (found.state !== "end") return undefined;
+  events.shortcutHits += 1;
+  return found as Tail;
+}
+
+function* byDirectory(context: Context, key: Key, options: FindOptions): Protocol<Tail | Missing> {
   const patience = new Patience(context);
   let before: { readonly head: Pointer; readonly broken: Broken } | undefined;
   let equal = 0;

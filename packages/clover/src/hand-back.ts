@@ -3,12 +3,14 @@
 import type { Protocol } from "@pdpm/verbs";
 import { settleDoubts } from "./doubts.ts";
 import { giveBackSpans } from "./give-back.ts";
+import { publishShortcuts } from "./publish-shortcuts.ts";
 import { retireAll } from "./retire.ts";
 import type { Context } from "./session.ts";
 
 /** Everything: superseded versions, doubts, buffers in hand. */
 export function* giveEverythingBack(context: Context): Protocol<void> {
   yield* retireAll(context);
+  yield* publishShortcuts(context);
   yield* settleDoubts(context);
   yield* handBack(context, () => true);
 }

@@ -83,6 +83,7 @@ function* created(context: Context, key: Key, version: NewVersion): Protocol<voi
   version.linked();
   yield* markHeads(context, [pointer]);
   context.session.cursors.set(key, pointer, commitNumber, bytes);
+  context.session.shortcuts.publish(keyBytes(key), pointer);
 }
 
 function notLeased(): PdpmError {

@@ -54,6 +54,11 @@ const keyRoom = 1024;
 /** Whether a key lives whose head has a next version, or is sealed, or was collected meanwhile. */
 function* exists(context: Context, key: Key): Protocol<boolean> {
   const readBytes = bufferHeaderBytes + key.length;
-  const tail = yield* findTail(context, key, { wantsValue: false, readBytes, forgets: false });
+  const tail = yield* findTail(context, key, {
+    wantsValue: false,
+    readBytes,
+    forgets: false,
+    asksShortcut: true,
+  });
   return tail.state !== "missing";
 }

@@ -6,6 +6,7 @@ import { type Protocol, pause, round } from "@pdpm/verbs";
 import { acknowledge } from "./acknowledge.ts";
 import { settleDoubts } from "./doubts.ts";
 import { handBack } from "./hand-back.ts";
+import { publishShortcuts } from "./publish-shortcuts.ts";
 import { refill } from "./refill.ts";
 import { retireAll, retireSome } from "./retire.ts";
 import type { Context } from "./session.ts";
@@ -47,6 +48,7 @@ export function* work(context: Context): Protocol<void> {
       retiring.isBusy = false;
     }
   }
+  yield* publishShortcuts(context);
   for (const sizeClass of pool.lowClasses()) {
     if (!pool.refilling.has(sizeClass)) yield* refill(context, sizeClass);
   }

@@ -48,6 +48,7 @@ export function* readKey(context: Context, key: Key): Protocol<Found | undefined
     wantsValue: true,
     readBytes: firstReadBytes,
     forgets: false,
+    asksShortcut: true,
   });
   if (tail.state === "missing") return undefined;
   return remember(context, key, tail);

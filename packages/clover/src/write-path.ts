@@ -10,7 +10,7 @@
 // replaced is reported later, off the data path (retire.ts). Source: paper section 4.2; design H1,
 // H3, H7, H12, H14, H22.
 
-import { type Key, keyText, Patience, type WriteBatch } from "@pdpm/kv";
+import { type Key, keyBytes, keyText, Patience, type WriteBatch } from "@pdpm/kv";
 import {
   addressIn,
   bufferFields,
@@ -19,15 +19,7 @@ import {
   type Pointer,
   withPending,
 } from "@pdpm/layout";
-import {
-  commitPoint,
-  compareAndSwap,
-  optional,
-  type Post,
-  type Protocol,
-  round,
-  write,
-} from "@pdpm/verbs";
+import { commitPoint, compareAndSwap, type Protocol, round } from "@pdpm/verbs";
 import { deleteTail } from "./delete.ts";
 import { findTail } from "./find-tail.ts";
 import { insertKey } from "./insert.ts";
@@ -44,9 +36,11 @@ export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protoc
   const { session } = context;
   const patience = new Patience(context);
   yield* holdBack(context);
+  let wasKnown = false;
   for (;;) {
     const known = cursorOf(context, key);
-    const found = known ?? (yield* lookUp(context, key));
+    const found = known ?? (yield* lookUp(context, key, wasKnown));
+    wasKnown = known !== undefined;
     let result: Written;
     if (typeof found === "number") result = yield* insertKey(context, key, batch, found);
     else if (batch.isDelete) result = yield* deleteTail(context, key, batch, found);
@@ -71,9 +65,14 @@ function cursorOf(context: Context, key: Key): Known | undefined {
 }
 
 /** The latest version; for a key that does not exist the floor of its numbers. */
-function* lookUp(context: Context, key: Key): Protocol<Known | number> {
+function* lookUp(context: Context, key: Key, asksShortcut: boolean): Protocol<Known | number> {
   const readBytes = bufferHeaderBytes + key.length;
-  const tail = yield* findTail(context, key, { wantsValue: false, readBytes, forgets: true });
+  const tail = yield* findTail(context, key, {
+    wantsValue: false,
+    readBytes,
+    forgets: true,
+    asksShortcut,
+  });
   if (tail.state === "missing") return tail.floor;
   return { pointer: tail.pointer, commitNumber: tail.header.commitNumber, isSeen: true };
 }
@@ -104,8 +103,7 @@ export function* append(
         version = undefined;
       }
       if (version === undefined) {
-        const also = shortcutPosts(context, key, known);
-        version = yield* writeVersion(context, key, value, commitNumber, also); // Round trip 1.
+        version = yield* writeVersion(context, key, value, commitNumber); // Round trip 1.
       } else if (version.commitNumber !== commitNumber) {
         yield* version.renumber(commitNumber);
       }
@@ -144,12 +142,17 @@ function* link(context: Context, tail: Pointer, version: NewVersion): Protocol<b
   }
 }
 
+/** Every so many versions of a key its shortcut follows (H8). */
+const shortcutEvery = 8;
+
 /** The write is acknowledged from here on: cursor first, then the books. */
 function committed(context: Context, key: Key, replaced: Pointer, version: NewVersion): void {
-  const { cursors, retiring, wake } = context.session;
+  const { cursors, retiring, shortcuts, wake } = context.session;
+  const { pointer, commitNumber } = version;
   version.linked();
-  cursors.set(key, version.pointer, version.commitNumber, version.bytes);
-  retiring.superseded(key, replaced, version.pointer, version.bytes);
+  cursors.set(key, pointer, commitNumber, version.bytes);
+  if (commitNumber % shortcutEvery === 0) shortcuts.publish(keyBytes(key), pointer);
+  retiring.superseded(key, replaced, pointer, version.bytes);
   if (retiring.isDue) wake();
 }
 
@@ -171,15 +174,6 @@ function* look(context: Context, key: Key, from: Known): Protocol<Known | "stale
   const tail = yield* walk(context, key, from.pointer, { wantsValue: false, readBytes });
   if (tail.state !== "end") return "stale";
   return { pointer: tail.pointer, commitNumber: tail.header.commitNumber, isSeen: true };
-}
-
-/** Every so many versions of a key its shortcut follows, with the next write (H8). */
-const shortcutEvery = 8;
-
-function shortcutPosts(context: Context, key: Key, { pointer, commitNumber }: Known): Post[] {
-  if (commitNumber % shortcutEvery !== 0) return [];
-  const { shortcuts } = context.session;
-  return [optional(write(shortcuts.cell(key), shortcuts.encode(pointer)))];
 }
 
 /** Writers wait while too much of what this client replaced is not reported yet (H16). */
