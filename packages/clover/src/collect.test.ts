@@ -9,7 +9,7 @@ import { RetireQueue } from "./retire-queue.ts";
 
 /** The client loses all that it has to report, like one that dies and was reaped. */
 function forgetReports(client: Client): void {
-  const empty = new RetireQueue();
+  const empty = new RetireQueue(2 ** 30);
   Object.assign(client.session, { retiring: empty });
 }
 

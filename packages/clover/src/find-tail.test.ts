@@ -6,7 +6,7 @@ import { addressIn, addressOf, bufferFields, type Pointer, pointerTo, sealOf } f
 import { expect, test } from "vitest";
 import { type Client, World } from "./contract-scene.ts";
 import { giveEverythingBack } from "./hand-back.ts";
-import { publishShortcuts } from "./publish-shortcuts.ts";
+import { publishShortcuts } from "./shortcut-cells.ts";
 
 /** Calls and round trips of `kind` that this client has made. */
 function costs(client: Client, kind: string): { calls: number; trips: number } {
@@ -125,4 +125,30 @@ test("a new key is not looked for by shortcut; one whose cursor is stale is", as
   await reader.put("key", "mine");
   expect(costs(reader, "put").calls).toBe(before.calls);
   expect(await (await world.client()).get("key")).toBe("mine");
+});
+
+test("a long chain is left by the shortcut, which need not be the latest version's", async () => {
+  const { writer, reader } = await twoClients(["key"]);
+  await reader.get("key");
+  for (let i = 1; i < 1000; i += 1) await writer.put("key", `next ${i}`);
+  await writer.run(publishShortcuts);
+  await writer.put("key", "last");
+  const before = costs(reader, "get");
+  expect(await reader.get("key")).toBe("last");
+  const { calls, trips } = costs(reader, "get");
+  expect(calls).toBe(before.calls);
+  // The cursor's version, four hops, the cell and its version, and what was put since it was led.
+  expect(trips - before.trips).toBeLessThan(20);
+  expect(reader.session.events.longestWalk).toBeLessThan(16);
+});
+
+test("a shortcut that leads back is not followed from a long chain", async () => {
+  const { world, writer, reader, cell, lead } = await twoClients(["key"]);
+  const first = await world.word(cell("key"));
+  await reader.get("key");
+  for (let i = 1; i <= 100; i += 1) await writer.put("key", `next ${i}`);
+  await writer.run(publishShortcuts);
+  await lead("key", first);
+  expect(await reader.get("key")).toBe("next 100");
+  expect(reader.session.events.longestWalk).toBe(100);
 });

@@ -9,13 +9,14 @@
 // who needs the directory to take the key's next life, forgets the chain first.
 
 import { type Key, keyBytes, Patience } from "@pdpm/kv";
-import { addressIn, headMarkOf, type Pointer } from "@pdpm/layout";
-import { optional, type Protocol, read, round } from "@pdpm/verbs";
+import { headMarkOf, type Pointer } from "@pdpm/layout";
+import type { Protocol } from "@pdpm/verbs";
 import { ask } from "./calls.ts";
 import { corruptBuffer } from "./damage.ts";
 import { forgetChain } from "./forget.ts";
 import { markHeads } from "./head-marks.ts";
 import type { Context } from "./session.ts";
+import { readShortcut } from "./shortcut-cells.ts";
 import { type Broken, type Tail, type WalkOptions, walk } from "./walk.ts";
 
 /** The key does not exist; commit numbers of its next life start above `floor`. */
@@ -47,13 +48,11 @@ export function* findTail(
 
 /** Undefined: the shortcut of `key` leads nowhere, or to another key. */
 function* byShortcut(context: Context, key: Key, options: WalkOptions): Protocol<Tail | undefined> {
-  const { shortcuts, table, events } = context.session;
-  const [hint] = yield* round(optional(read(shortcuts.cell(key), 8)));
-  const pointer = hint === undefined ? undefined : shortcuts.decode(hint);
-  if (pointer === undefined || !table.mayReach(addressIn(pointer))) return undefined;
-  const found = yield* walk(context, key, pointer, options);
+  const hint = yield* readShortcut(context, key);
+  if (hint === undefined) return undefined;
+  const found = yield* walk(context, key, hint, options);
   if (found.state !== "end") return undefined;
-  events.shortcutHits += 1;
+  context.session.events.shortcutHits += 1;
   return found as Tail;
 }
 

@@ -3,9 +3,9 @@
 import type { Protocol } from "@pdpm/verbs";
 import { settleDoubts } from "./doubts.ts";
 import { giveBackSpans } from "./give-back.ts";
-import { publishShortcuts } from "./publish-shortcuts.ts";
 import { retireAll } from "./retire.ts";
 import type { Context } from "./session.ts";
+import { publishShortcuts } from "./shortcut-cells.ts";
 
 /** Everything: superseded versions, doubts, buffers in hand. */
 export function* giveEverythingBack(context: Context): Protocol<void> {

@@ -75,6 +75,21 @@ test("an operation that began before a table holds its acknowledgement back", as
   expect((await world.records())[0]?.acknowledged).toBeGreaterThanOrEqual(generation);
 });
 
+test("a client that writes reports nothing until enough waits; one that rests reports all", async () => {
+  const world = new World();
+  const client = await world.client();
+  const { retiring } = client.session;
+  for (let i = 0; i <= 50; i += 1) await client.put("key", `value ${i}`);
+  await client.run(work);
+  expect(retiring.lag).toBe(50);
+  await client.put("key", "value 51");
+  await client.run(work);
+  expect(retiring.lag).toBe(51);
+  await client.run(work);
+  expect(retiring.lag).toBe(0);
+  expect((await world.chain(client, "key")).length).toBe(1);
+});
+
 test("work reports what was replaced and deleted, and refills what runs low", async () => {
   const world = new World();
   const client = await world.client();

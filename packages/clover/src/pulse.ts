@@ -6,10 +6,10 @@ import { type Protocol, pause, round } from "@pdpm/verbs";
 import { acknowledge } from "./acknowledge.ts";
 import { settleDoubts } from "./doubts.ts";
 import { handBack } from "./hand-back.ts";
-import { publishShortcuts } from "./publish-shortcuts.ts";
 import { refill } from "./refill.ts";
 import { retireAll, retireSome } from "./retire.ts";
 import type { Context } from "./session.ts";
+import { publishShortcuts } from "./shortcut-cells.ts";
 
 /** Between two reports, in milliseconds. */
 const restMs = 2;
@@ -37,13 +37,7 @@ export function* work(context: Context): Protocol<void> {
   if (!retiring.isBusy) {
     retiring.isBusy = true;
     try {
-      yield* retireSome(context);
-      // What is left over then is too little to hurry for.
-      while (retiring.isWorthMore || retiring.toWalkCount > 0) {
-        // Others want to commit, too: whoever comes back at once finds the lock free before them.
-        yield* round(pause(restMs));
-        yield* retireSome(context);
-      }
+      yield* report(context);
     } finally {
       retiring.isBusy = false;
     }
@@ -51,5 +45,19 @@ export function* work(context: Context): Protocol<void> {
   yield* publishShortcuts(context);
   for (const sizeClass of pool.lowClasses()) {
     if (!pool.refilling.has(sizeClass)) yield* refill(context, sizeClass);
+  }
+}
+
+/** While this client writes, only as much as must be; when it rests, all. */
+function* report({ session, operation }: Context): Protocol<void> {
+  const { retiring } = session;
+  let isDue = retiring.isDue;
+  for (;;) {
+    const which = retiring.rests() ? "any" : isDue ? "many" : "none";
+    yield* retireSome({ session, operation }, which);
+    isDue &&= retiring.isWorthMore;
+    if (!isDue && !retiring.hasToWalk && (which !== "any" || retiring.isEmpty)) return;
+    // Others want to commit, too: whoever comes back at once finds the lock free before them.
+    yield* round(pause(restMs));
   }
 }

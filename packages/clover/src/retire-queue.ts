@@ -1,6 +1,10 @@
 // What this client has replaced or deleted and not yet reported to the metadata service: per key
 // the versions that it saw superseded, oldest first, and the version behind them.
 //
+// A key whose head moves on costs the metadata service a record, however many versions that frees.
+// So while this client writes, versions wait, as long as they are few for the store, and the keys
+// with many of them go first. When it rests, everything is reported.
+//
 // Only a list of hints: what is really superseded stands in the chains. An entry that is lost costs
 // space until somebody walks the chain again, never data (H9).
 
@@ -18,14 +22,16 @@ export interface Superseded {
   hasGaps: boolean;
 }
 
+/** Which keys a report is about; chains that are to be walked always are. */
+export type Reported = "any" | "many" | "none";
+
 /** Keys that a report takes at most. */
 export const reportKeysMost = 512;
 /** Superseded versions, and their bytes, beyond which writers wait for a report (H16). */
-const lagMost = { versions: 16_384, bytes: 64 * 2 ** 20 };
-/**
- * Beyond this part of it there is something to report. Not sooner: of a key that is written again
- * and again all versions that wait cost one record.
- */
+const lagMost = { versions: 2 ** 17, bytes: 2 ** 27 };
+/** The bytes are at most this part of the store. */
+const storePart = 1 / 8;
+/** Beyond this part of the most there is something to report. */
 const dueAt = 1 / 2;
 /** A report goes on down to this part. */
 const restAt = 1 / 4;
@@ -38,11 +44,20 @@ export class RetireQueue {
   /** Versions in the queue. */
   lag = 0;
   #lagBytes = 0;
+  /** Something was superseded since the last turn. */
+  #isFresh = false;
+  readonly #lagBytesMost: number;
   /** A report is under way. */
   isBusy = false;
 
+  /** Of a store that may grow to `storeBytes`. */
+  constructor(storeBytes: number) {
+    this.#lagBytesMost = Math.min(lagMost.bytes, storePart * storeBytes);
+  }
+
   /** `next`, of so many bytes, was linked behind `old`, and acknowledged. */
   superseded(key: Key, old: Pointer, next: Pointer, bytes: number): void {
+    this.#isFresh = true;
     this.lag += 1;
     this.#lagBytes += bytes;
     const entry = this.#superseded.get(key);
@@ -56,7 +71,7 @@ export class RetireQueue {
     entry.bytes += bytes;
   }
 
-  /** Enough waits for a report. */
+  /** Enough waits for a report, also while this client writes. */
   get isDue(): boolean {
     return this.#isOver(dueAt);
   }
@@ -66,13 +81,20 @@ export class RetireQueue {
     return this.#isOver(restAt);
   }
 
+  /** Whether nothing was superseded since this was asked last. */
+  rests(): boolean {
+    const isFresh = this.#isFresh;
+    this.#isFresh = false;
+    return !isFresh;
+  }
+
   /** Writers wait. */
   get isFull(): boolean {
     return this.#isOver(1);
   }
 
   #isOver(part: number): boolean {
-    return this.lag >= part * lagMost.versions || this.#lagBytes >= part * lagMost.bytes;
+    return this.lag >= part * lagMost.versions || this.#lagBytes >= part * this.#lagBytesMost;
   }
 
   /** The key's chain was sealed. */
@@ -92,12 +114,17 @@ export class RetireQueue {
     this.#toWalk.delete(key);
   }
 
-  /** Takes up to `reportKeysMost` keys out, those that waited longest. */
-  takeSuperseded(): Superseded[] {
+  /**
+   * Takes up to `reportKeysMost` keys out, those that waited longest: of all keys, of those that
+   * have no fewer versions than the average, or of none.
+   */
+  takeSuperseded(which: Reported): Superseded[] {
+    if (which === "none") return [];
+    const least = which === "any" ? 1 : this.lag / this.#superseded.size;
     const taken: Superseded[] = [];
     for (const entry of this.#superseded.values()) {
       if (taken.length >= reportKeysMost) break;
-      taken.push(entry);
+      if (entry.freed.length >= least) taken.push(entry);
     }
     for (const entry of taken) this.#takeOut(entry);
     return taken;
@@ -131,8 +158,8 @@ export class RetireQueue {
     return this.#superseded.size === 0 && this.#toWalk.size === 0;
   }
 
-  /** Keys whose chains wait to be walked. */
-  get toWalkCount(): number {
-    return this.#toWalk.size;
+  /** Whether chains wait to be walked. */
+  get hasToWalk(): boolean {
+    return this.#toWalk.size > 0;
   }
 }

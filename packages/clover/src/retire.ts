@@ -13,6 +13,7 @@ import type { Protocol } from "@pdpm/verbs";
 import { advance, movesOf } from "./advance.ts";
 import { forgetChains } from "./forget.ts";
 import { markHeads } from "./head-marks.ts";
+import type { Reported } from "./retire-queue.ts";
 import type { Context } from "./session.ts";
 import {
   type Chain,
@@ -25,11 +26,11 @@ import {
 /** Keys of one turn whose chains are walked although this client did not supersede anything. */
 const walkedMost = 256;
 
-/** Reports one batch. True if anything was freed. */
-export function* retireSome(context: Context): Protocol<boolean> {
+/** Reports one batch, and walks what is to be walked. True if anything was freed. */
+export function* retireSome(context: Context, which: Reported): Protocol<boolean> {
   const { retiring } = context.session;
   const toWalk = new Set<Key>(retiring.takeToWalk(walkedMost));
-  const superseded = retiring.takeSuperseded();
+  const superseded = retiring.takeSuperseded(which);
   try {
     const moves: Move[] = [];
     for (const { key, freed, next, hasGaps } of superseded) {
@@ -55,7 +56,7 @@ export function* retireAll(context: Context): Protocol<boolean> {
   const { retiring } = context.session;
   let freed = false;
   for (let left = retiring.reports(walkedMost); left > 0 && !retiring.isEmpty; left -= 1) {
-    if (yield* retireSome(context)) freed = true;
+    if (yield* retireSome(context, "any")) freed = true;
   }
   return freed;
 }

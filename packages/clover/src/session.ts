@@ -97,7 +97,7 @@ export class Session {
     this.cursors = new CursorCache(options.cursorsMost, { eviction: options.eviction ?? "fifo" });
     this.pool = new BufferPool();
     this.slots = new CallSlots(options.clientId);
-    this.retiring = new RetireQueue();
+    this.retiring = new RetireQueue(options.chunksMost * options.chunks.chunkBytes);
     this.shortcuts = new Shortcuts(options.chunks.chunkBytes);
   }
 

@@ -8,14 +8,23 @@
 // - A pending link is made durable before the walk goes on (H7).
 // - A sealed version says that the key was deleted there; what became of it the directory knows
 //   (H4).
+// - A long chain is left where the key's shortcut leads to a later version: numbers only grow, so
+//   the walk only gets on. Whoever was away while others wrote a hot key meets one.
 // Source: paper section 4.2; design H2, H4, H7, H16.
 
 import { assert, PdpmError } from "@pdpm/base";
 import { type Key, keyText } from "@pdpm/kv";
-import { addressIn, type BufferHeader, linkIn, type Pointer } from "@pdpm/layout";
+import {
+  addressIn,
+  type BufferHeader,
+  bufferHeaderBytes,
+  linkIn,
+  type Pointer,
+} from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { settleLink } from "./links.ts";
 import type { Context } from "./session.ts";
+import { readShortcut } from "./shortcut-cells.ts";
 import { versionHead, versionValue } from "./version.ts";
 
 /** Hops after which a walk is given up: far beyond what collection lets a chain grow to. */
@@ -49,8 +58,6 @@ export interface WalkOptions {
   readonly wantsValue: boolean;
   /** Bytes of the first read. */
   readonly readBytes: number;
-  /** Told of every version passed, oldest first, the tail excluded. */
-  readonly passed?: (pointer: Pointer) => void;
 }
 
 /** Follows the chain of `key` from `start` to its end. */
@@ -86,8 +93,7 @@ export function* walk(
       hops += 1;
       if (hops > chainWalkMost) throw tooLong(key);
       events.chainHops += 1;
-      options.passed?.(pointer);
-      pointer = link;
+      pointer = isLong(hops) ? yield* further(context, key, header, link) : link;
       continue;
     }
     events.longestWalk = Math.max(events.longestWalk, hops);
@@ -104,6 +110,29 @@ export function* walk(
     assert(value.length === header.valueBytes, "a value has the length that its header says");
     return { state: "end", ...found, value };
   }
+}
+
+/** After 4 hops, 16, 64, ... the shortcut is looked at. */
+function isLong(hops: number): boolean {
+  return hops >= 4 && Math.log2(hops) % 2 === 0;
+}
+
+/** Where to go on behind `header`: at `next`, or where the shortcut leads, if that is later. */
+function* further(
+  context: Context,
+  key: Key,
+  { commitNumber }: BufferHeader,
+  next: Pointer,
+): Protocol<Pointer> {
+  const { table, events } = context.session;
+  const hint = yield* readShortcut(context, key);
+  if (hint === undefined || !(yield* table.require(context, addressIn(hint)))) return next;
+  const bytes = Math.min(bufferHeaderBytes + key.length, table.roomAt(addressIn(hint)));
+  const [image] = yield* round(read(addressIn(hint), bytes));
+  const header = versionHead(hint, key, image);
+  if (typeof header !== "object" || header.commitNumber <= commitNumber) return next;
+  events.shortcutHits += 1;
+  return hint;
 }
 
 function broken(pointer: Pointer, bytes: Uint8Array | undefined): Broken {

@@ -182,6 +182,6 @@ function* holdBack(context: Context): Protocol<void> {
   const patience = new Patience(context);
   while (retiring.isFull) {
     if (retiring.isBusy) yield* patience.wait("replaced versions are being reported");
-    else yield* retireSome(context);
+    else yield* retireSome(context, "many");
   }
 }
