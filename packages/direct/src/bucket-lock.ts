@@ -2,6 +2,7 @@
 // never stand in it twice (H21). Readers do not take it. A dead holder's lock is taken over, and
 // what it left half done is finished first.
 
+import { Patience } from "@pdpm/kv";
 import { type Address, addressText, BucketImage, bucketBytes, decodeState } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";
 import { type BucketChain, followChain, readChain } from "./bucket-chain.ts";
@@ -9,7 +10,6 @@ import { repairBucket } from "./bucket-repair.ts";
 import { corrupt } from "./damage.ts";
 import { Hold, leaveInDoubt, letGo, take } from "./holds.ts";
 import { judge } from "./judge.ts";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 
 /** A locked bucket, and its chain as it stands under the lock. */

@@ -3,7 +3,7 @@
 // another key, and those entries stand unchanged afterwards: a key that moves meanwhile keeps its
 // entry's place.
 
-import { type Key, keyText } from "@pdpm/kv";
+import { type Key, keyText, Patience } from "@pdpm/kv";
 import {
   CellState,
   clearedEntry,
@@ -20,7 +20,6 @@ import type { Cursor } from "./cursor-cache.ts";
 import { corrupt, corruptSlot } from "./damage.ts";
 import { release } from "./holds.ts";
 import { judge } from "./judge.ts";
-import { Patience } from "./patience.ts";
 import { recoverSlot } from "./recovery.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, readBytesFor, SlotView } from "./slot-view.ts";

@@ -2,7 +2,7 @@
 // comes exactly once: it stays in its home bucket, and in the same entry there even when its value
 // moves.
 
-import { type Key, toKey } from "@pdpm/kv";
+import { type Key, Patience, toKey } from "@pdpm/kv";
 import {
   type Address,
   addressText,
@@ -16,7 +16,6 @@ import { type Protocol, read, round } from "@pdpm/verbs";
 import { followChain, homeOf } from "./bucket-chain.ts";
 import { corrupt } from "./damage.ts";
 import { areUnchanged, findSlot, helpSlotHolder, Looks, settlePending } from "./find-slot.ts";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, SlotView } from "./slot-view.ts";
 import { reloadUnknown } from "./table-refresh.ts";

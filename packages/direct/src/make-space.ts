@@ -3,12 +3,12 @@
 // (H17).
 
 import { isPdpmError, PdpmError } from "@pdpm/base";
+import { Patience } from "@pdpm/kv";
 import { addressOf, ChunkState, rootWords, tableWord } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { call, compareAndSwap, flush, type Protocol, round, write } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
 import { release } from "./holds.ts";
-import { Patience } from "./patience.ts";
 import { retireEmptyChunk } from "./retire-chunk.ts";
 import type { Context } from "./session.ts";
 import { announce, giveUp, lockTable } from "./table-lock.ts";

@@ -10,14 +10,13 @@
 // some moment of the read. A copy becomes readable only after the uncommitted copy was durable, so
 // no power failure undoes what was returned. Source: paper section 3.1; design H1, H5, H20.
 
-import { Found, type Key, keyText } from "@pdpm/kv";
+import { Found, type Key, keyText, Patience } from "@pdpm/kv";
 import { type Address, CellState, copyCapacity } from "@pdpm/layout";
 import { flush, type Protocol, read, repliesTo, round, together } from "@pdpm/verbs";
 import type { Cursor } from "./cursor-cache.ts";
 import { corruptSlot } from "./damage.ts";
 import { findSlot } from "./find-slot.ts";
 import { judge } from "./judge.ts";
-import { Patience } from "./patience.ts";
 import { recoverSlot } from "./recovery.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, foundAtRest, readBytesFor, SlotView } from "./slot-view.ts";

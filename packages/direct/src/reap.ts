@@ -2,12 +2,12 @@
 // freed last, so that a reaper's own death only means that another one starts over.
 
 import { isPdpmError, type PdpmError } from "@pdpm/base";
+import { Patience } from "@pdpm/kv";
 import { type Address, bucketFields, chunkOf, decodeState, rootWords, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { lockBucket } from "./bucket-lock.ts";
 import { release } from "./holds.ts";
 import { freeLease, type PlacedLease } from "./leases.ts";
-import { Patience } from "./patience.ts";
 import { recoverSlot } from "./recovery.ts";
 import type { Context } from "./session.ts";
 import { lockTable } from "./table-lock.ts";

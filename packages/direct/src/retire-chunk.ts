@@ -7,11 +7,11 @@
 //   3. The cells are looked at once more. All free: the number is retired for ever. Otherwise
 //      somebody was faster, and the chunk is active again.
 
+import { Patience } from "@pdpm/kv";
 import { bucketClass, CellState, ChunkState, decodeState, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { judge } from "./judge.ts";
 import { readLeases } from "./leases.ts";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 import { setChunkState } from "./table-lock.ts";
 

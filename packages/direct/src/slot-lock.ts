@@ -1,7 +1,7 @@
 // The lock of a slot: its state word with the writer's id in it. Every change of a slot's value or
 // state is made under it. A dead holder's lock is recovered (H5), never just taken.
 
-import { type Key, keyBytes, keyText } from "@pdpm/kv";
+import { type Key, keyBytes, keyText, Patience } from "@pdpm/kv";
 import { CellState, decodeState, type SlotCopy, stateWord, valueOffset } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";
 import type { BucketChain } from "./bucket-chain.ts";
@@ -9,7 +9,6 @@ import type { Cursor } from "./cursor-cache.ts";
 import { corruptSlot } from "./damage.ts";
 import { Hold, release, take } from "./holds.ts";
 import { judge } from "./judge.ts";
-import { Patience } from "./patience.ts";
 import { recoverSlot } from "./recovery.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, SlotView } from "./slot-view.ts";

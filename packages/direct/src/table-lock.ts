@@ -3,6 +3,7 @@
 // was being retired becomes active again, a number that was filled in counts.
 
 import { isPdpmError } from "@pdpm/base";
+import { Patience } from "@pdpm/kv";
 import {
   ChunkState,
   decodeState,
@@ -17,7 +18,6 @@ import { compareAndSwap, type Post, type Protocol, read, round } from "@pdpm/ver
 import { corrupt } from "./damage.ts";
 import { Hold, leaveInDoubt, letGo, take } from "./holds.ts";
 import { judge } from "./judge.ts";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 
 /** Takes the lock and reads the table anew. The caller holds no other lock. */

@@ -1,10 +1,10 @@
 // A pointer may lead into a chunk that another client added a moment ago: then the table is read
 // again.
 
+import { Patience } from "@pdpm/kv";
 import type { Address } from "@pdpm/layout";
 import { ChunkState, chunkOf } from "@pdpm/layout";
 import type { Protocol } from "@pdpm/verbs";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 
 /**

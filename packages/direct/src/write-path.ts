@@ -13,7 +13,7 @@
 // H20, H21.
 
 import { PdpmError } from "@pdpm/base";
-import { type Key, keyBytes, keyText, type WriteBatch } from "@pdpm/kv";
+import { type Key, keyBytes, keyText, Patience, type WriteBatch } from "@pdpm/kv";
 import { cellBytes, copyBytes, copyCapacity, encodeCopy } from "@pdpm/layout";
 import { commitPoint, type Protocol, round, write } from "@pdpm/verbs";
 import { Starving } from "./claim-cell.ts";
@@ -24,7 +24,6 @@ import { letGo, release } from "./holds.ts";
 import { insertKey } from "./insert.ts";
 import { makeSpace } from "./make-space.ts";
 import { moveKey } from "./move.ts";
-import { Patience } from "./patience.ts";
 import type { Context } from "./session.ts";
 import { lockSlot } from "./slot-lock.ts";
 import { committedOffset } from "./slot-view.ts";
