@@ -3,7 +3,7 @@
 // session, and learns everything from the metadata service and from memory.
 
 import type { Prng } from "@pdpm/base";
-import type { Key } from "@pdpm/kv";
+import { type Key, SpaceTurns } from "@pdpm/kv";
 import type { Address, Pointer } from "@pdpm/layout";
 import { type ChunkMap, flush, type Operation, type Post } from "@pdpm/verbs";
 import { CallSlots } from "./call-slots.ts";
@@ -11,7 +11,6 @@ import { CellPool } from "./cell-pool.ts";
 import { ChunkTable } from "./chunk-table.ts";
 import { EntryLocks } from "./entry-locks.ts";
 import { Mapping } from "./mapping.ts";
-import { SpaceTurns } from "./space-turns.ts";
 import { StaleQueue } from "./stale-queue.ts";
 import { SweepState } from "./sweep-state.ts";
 

@@ -3,7 +3,7 @@
 // no cursors, no buffers (H6).
 
 import type { Prng } from "@pdpm/base";
-import type { Key } from "@pdpm/kv";
+import { type Key, SpaceTurns } from "@pdpm/kv";
 import type { Address, Pointer } from "@pdpm/layout";
 import { type ChunkMap, flush, type Operation, type Post } from "@pdpm/verbs";
 import { BufferPool } from "./buffer-pool.ts";
@@ -12,7 +12,6 @@ import { ChunkTable } from "./chunk-table.ts";
 import { CursorCache } from "./cursor-cache.ts";
 import { RetireQueue } from "./retire-queue.ts";
 import { Shortcuts } from "./shortcuts.ts";
-import { SpaceTurns } from "./space-turns.ts";
 
 /** What a session needs to know. */
 export interface SessionOptions {

@@ -31,6 +31,7 @@ export {
   type WriteOptions,
 } from "./options.ts";
 export { Patience, type Waiting } from "./patience.ts";
+export { SpaceTurns } from "./space-turns.ts";
 export { type Entry, Store, type StoreOptions, type Written } from "./store.ts";
 export { type Decision, WriteBatch, WriteRequest } from "./write-batch.ts";
 export { type WriteProtocol, WriteQueue } from "./write-queue.ts";

@@ -1,5 +1,5 @@
-// One operation at a time makes space; the others wait for what it makes. Who waited through a
-// whole attempt for its own class knows what that found.
+// One operation of a client at a time makes space; the others wait for what it makes. Who waited
+// through a whole attempt for its own class knows what that found.
 
 import { assert } from "@pdpm/base";
 
