@@ -7,7 +7,7 @@
 // - Rounds of operations that began before that was known may still go there: the chunk map forgets
 //   the chunk only when they have ended. Its place is cut anew only after we have said so (H17).
 
-import { type Address, addressOf, chunkOf, headerChunk } from "@pdpm/layout";
+import { type Address, addressOf, chunkOf, headerChunk, offsetOf } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { ChunkEntry, ChunkTableReply } from "@pdpm/metadata-server/protocol";
 import type { ChunkMap, Protocol } from "@pdpm/verbs";
@@ -41,9 +41,12 @@ export class ChunkTable {
     return this.#entries.values();
   }
 
-  /** Whether verbs may be posted to the buffer at `address` now. */
+  /**
+   * Whether verbs may be posted to the buffer at `address` now. A damaged link may lead behind the
+   * end of a chunk.
+   */
   reaches(address: Address): boolean {
-    return this.#entries.has(chunkOf(address));
+    return this.#entries.has(chunkOf(address)) && offsetOf(address) < this.chunkBytes;
   }
 
   /** Whether a hint may lead to `address`: its chunk is known, or came since the table was read. */

@@ -2,9 +2,17 @@
 // whenever the shortcut is wrong in any way: it is a hint (H8).
 
 import { toKey } from "@pdpm/kv";
-import { addressIn, addressOf, bufferFields, type Pointer, pointerTo, sealOf } from "@pdpm/layout";
+import {
+  addressIn,
+  addressOf,
+  bufferFields,
+  chunkOf,
+  type Pointer,
+  pointerTo,
+  sealOf,
+} from "@pdpm/layout";
 import { expect, test } from "vitest";
-import { type Client, World } from "./contract-scene.ts";
+import { type Client, chunkBytes, World } from "./contract-scene.ts";
 import { giveEverythingBack } from "./hand-back.ts";
 import { publishShortcuts } from "./shortcut-cells.ts";
 
@@ -151,4 +159,14 @@ test("a shortcut that leads back is not followed from a long chain", async () =>
   await lead("key", first);
   expect(await reader.get("key")).toBe("next 100");
   expect(reader.session.events.longestWalk).toBe(100);
+});
+
+test("a damaged link that leads behind the end of its chunk is said to be damaged", async () => {
+  const { world, reader } = await twoClients(["key"]);
+  const head = (await world.head("key")) as Pointer;
+  const beyond = pointerTo(addressOf(chunkOf(addressIn(head)), 2 * chunkBytes), 1);
+  await world.setWord(addressIn(head) + bufferFields.link, beyond);
+  for (const client of [reader, await world.client()]) {
+    await expect(client.get("key")).rejects.toThrow(/PDPM_CORRUPT.*"key"/);
+  }
 });
