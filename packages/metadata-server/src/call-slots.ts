@@ -60,13 +60,16 @@ export function storeReply(
   transaction.put(slotOf(client, slot), { sequence, isComplete, reply });
 }
 
-/** A change that is one commit. */
+/** Runs work in a transaction: alone, or in a group. */
+export type Transact = <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>;
+
+/** A change that is one commit, or in one. */
 export function once<T extends ReplyValue>(
-  call: Call,
+  run: Transact,
   ticket: Ticket,
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  return transact(call, async (transaction) => {
+  return run(async (transaction) => {
     const stored = await storedReply(transaction, ticket);
     if (stored !== undefined) return stored.reply as T;
     await requireLive(transaction, ticket.client);

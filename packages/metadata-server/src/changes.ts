@@ -1,4 +1,4 @@
-// Which file does which change, and how often it commits: once, or in parts.
+// Which file does which change, and how often it commits: once, alone or in a group, or in parts.
 
 import { unreachable } from "@pdpm/base";
 import { inParts, once } from "./call-slots.ts";
@@ -6,6 +6,7 @@ import { addChunk, placeToGrow, recut, retire, setWithdrawn } from "./chunks.ts"
 import * as clients from "./clients.ts";
 import * as directory from "./directory.ts";
 import type { Geometry } from "./geometry.ts";
+import type { Groups } from "./group.ts";
 import type { Change, ReplyOf, ReturnedPart, Ticket } from "./protocol.ts";
 import type { ReplyValue } from "./reply-value.ts";
 import { leaseSpans, SpaceWriter } from "./space.ts";
@@ -14,9 +15,18 @@ import { type Call, type Transaction, transact } from "./transaction.ts";
 
 type Reply = ReplyOf[Change["do"]];
 
+/** The frequent ones, of which none looks at a range but to take a number at the queue's end. */
+const inGroups: ReadonlySet<Change["do"]> = new Set([
+  "acknowledge",
+  "create",
+  "forget",
+  "supersede",
+]);
+
 /** Makes the change, once and for all. */
 export function makeChange(
   call: Call,
+  groups: Groups,
   geometry: Geometry,
   ticket: Ticket,
   change: Change,
@@ -64,7 +74,7 @@ export function makeChange(
       });
     default:
       return once<ReplyValue>(
-        call,
+        (work) => (inGroups.has(change.do) ? groups.transact(call, work) : transact(call, work)),
         ticket,
         (transaction) =>
           makeOnce(transaction, geometry, ticket.client, change) as Promise<ReplyValue>,

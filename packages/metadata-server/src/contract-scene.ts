@@ -98,16 +98,17 @@ export async function enter(service: MetadataService, id: number): Promise<Calle
 /** See `scene`. */
 export interface Scene {
   readonly store: MemoryStore;
+  /** That of `one`. */
   readonly service: MetadataService;
   readonly one: Caller;
   readonly two: Caller;
-  /** Done when the next commit was asked for, before it is looked at. */
+  /** Done when the next commit was asked for, before it is looked at; by the other service. */
   before(rival: () => Promise<unknown>): void;
   /** Kills the service when this many further commits have been applied. */
   killAfter(commits: number): void;
 }
 
-/** A store, a service, and the clients 1 and 2, with chunk 1 at node 1's place 0. */
+/** A store, and the clients 1 and 2 at a service each, with chunk 1 at node 1's place 0. */
 export async function scene(options: SceneOptions = {}): Promise<Scene> {
   let rival: (() => Promise<unknown>) | undefined;
   let left = Number.POSITIVE_INFINITY;
@@ -123,7 +124,8 @@ export async function scene(options: SceneOptions = {}): Promise<Scene> {
     },
   });
   const service = sceneService(store, options);
-  const [one, two] = [await enter(service, 1), await enter(service, 2)];
+  // A service of its own: what waits at the first one while its commit is under way is no rival.
+  const [one, two] = [await enter(service, 1), await enter(sceneService(store, options), 2)];
   await one.do({ do: "addChunk", node: 1, place: 0, sizeClass });
   return {
     store,

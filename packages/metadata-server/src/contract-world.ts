@@ -143,8 +143,8 @@ export class World {
           prng: prng.fork(`back-off ${i}`),
           label: sceneLabel,
           regionHeaderBytes,
-          // Most batches take several commits.
-          commitRecordsMost: 4,
+          // At the first one most batches take several commits, at the other one changes share one.
+          commitRecordsMost: i === 0 ? 4 : 512,
         }),
       );
     }

@@ -12,6 +12,7 @@ import { invalidClass, measureSpace, takenParts } from "./chunks.ts";
 import * as clients from "./clients.ts";
 import * as directory from "./directory.ts";
 import type { Geometry } from "./geometry.ts";
+import { Groups } from "./group.ts";
 import type { AnswerOf, Change, MetadataRequest, Question, ReplyOf } from "./protocol.ts";
 import { leasedParts } from "./space.ts";
 import type { TransactionalStore } from "./store.ts";
@@ -49,6 +50,7 @@ type Reply = AnswerOf[Question["ask"]] | ReplyOf[Change["do"]];
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
   readonly #geometry: Geometry;
+  readonly #groups: Groups = new Groups();
 
   constructor(options: MetadataServiceOptions) {
     this.#options = options;
@@ -72,7 +74,7 @@ export class MetadataService {
     const work: Promise<Reply> =
       "ask" in request
         ? transact(call, (transaction) => this.#answer(transaction, request))
-        : makeChange(call, this.#geometry, request.ticket, request.change);
+        : makeChange(call, this.#groups, this.#geometry, request.ticket, request.change);
     return (await this.#inTime(callTimeoutMs, isChange, work)) as ReplyTo<R>;
   }
 

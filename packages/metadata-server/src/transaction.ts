@@ -7,7 +7,13 @@
 //   and within the call's deadline.
 
 import { backoffMs, type Clock, isPdpmError, PdpmError, type Prng, sleep } from "@pdpm/base";
-import { corruptRecord, decodeRecord, encodeRecord, type RecordName } from "./record.ts";
+import {
+  corruptRecord,
+  decodeRecord,
+  encodeRecord,
+  type RecordKind,
+  type RecordName,
+} from "./record.ts";
 import type { KeyedRecord, Range, StoreKey, TransactionalStore } from "./store.ts";
 
 /** Tries of one transaction at most. */
@@ -28,17 +34,28 @@ export interface Call {
 /** Reads, and writes to come. */
 export class Transaction {
   readonly #store: TransactionalStore;
+  /** The one that this one stands in, if any: what is not written here is read there. */
+  readonly #outer: Transaction | undefined;
   readonly #expected = new Map<StoreKey, number>();
   readonly #values = new Map<StoreKey, unknown>();
-  readonly #writes = new Map<StoreKey, { name: RecordName<unknown>; value: unknown }>();
+  /** Of these the values are still to be encoded. */
+  readonly #kinds = new Map<StoreKey, RecordKind<unknown>>();
+  readonly #writes = new Map<StoreKey, Uint8Array | undefined>();
 
-  constructor(store: TransactionalStore) {
+  constructor(store: TransactionalStore, outer?: Transaction) {
     this.#store = store;
+    this.#outer = outer;
+  }
+
+  /** Records that the commit depends on. */
+  get records(): number {
+    return this.#expected.size;
   }
 
   /** The record's value, own writes included; the commit fails if it changes. */
   async get<T>(name: RecordName<T>): Promise<T | undefined> {
     if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+    if (this.#outer !== undefined) return this.#outer.get(name);
     const record = await this.#store.get(name.key);
     this.#expected.set(name.key, record?.version ?? 0);
     const value = record === undefined ? undefined : decodeRecord(name, record.value);
@@ -56,6 +73,7 @@ export class Transaction {
   /** The record's value, without a claim that it stays so. */
   async peek<T>(name: RecordName<T>): Promise<T | undefined> {
     if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+    if (this.#outer !== undefined) return this.#outer.peek(name);
     const record = await this.#store.get(name.key);
     return record === undefined ? undefined : decodeRecord(name, record.value);
   }
@@ -68,7 +86,16 @@ export class Transaction {
   /** Writes a record; undefined deletes it. What it was must have been read, or must not matter. */
   put<T>(name: RecordName<T>, value: T | undefined): void {
     this.#values.set(name.key, value);
-    this.#writes.set(name.key, { name: name as RecordName<unknown>, value });
+    this.#kinds.set(name.key, name.kind as RecordKind<unknown>);
+  }
+
+  /** Takes over the writes of a transaction that stood in this one: all, or none if it throws. */
+  accept(inner: Transaction): void {
+    inner.#encode();
+    for (const [key, bytes] of inner.#writes) {
+      this.#values.set(key, inner.#values.get(key));
+      this.#writes.set(key, bytes);
+    }
   }
 
   /** Whether everything read still holds. */
@@ -81,26 +108,40 @@ export class Transaction {
    * Applies the writes if everything read still holds. Without writes there is nothing to prove.
    */
   commit(): Promise<boolean> {
+    this.#encode();
     if (this.#writes.size === 0) return Promise.resolve(true);
-    const writes = new Map<StoreKey, Uint8Array | undefined>();
-    for (const [key, { name, value }] of this.#writes) {
-      writes.set(key, value === undefined ? undefined : encodeRecord(name.kind, value));
+    return this.#store.commit(this.#expected, this.#writes);
+  }
+
+  /** Commits in any case: whether everything read holds, and the writes are applied. */
+  prove(): Promise<boolean> {
+    this.#encode();
+    return this.#store.commit(this.#expected, this.#writes);
+  }
+
+  /** Late, for a value may change until then. */
+  #encode(): void {
+    for (const [key, kind] of this.#kinds) {
+      const value = this.#values.get(key);
+      this.#writes.set(key, value === undefined ? undefined : encodeRecord(kind, value));
     }
-    return this.#store.commit(this.#expected, writes);
+    this.#kinds.clear();
   }
 }
 
 /**
  * Runs `work` in a transaction until its commit holds; `attempt` counts from 0. A result without
  * writes is returned as it is: `work` must then rest on one record, or on what never changes back.
+ * @param attemptsBefore - Tries that met a change already.
  * @throws what `work` throws, PDPM_BUSY after `attemptsMost` tries, PDPM_TIMEOUT past the deadline
  */
 export async function transact<T>(
   call: Call,
   work: (transaction: Transaction, attempt: number) => Promise<T>,
+  attemptsBefore = 0,
 ): Promise<T> {
-  for (let attempt = 0; attempt < attemptsMost; attempt += 1) {
-    if (attempt > 0) await sleep(call.clock, backoffMs(call.prng, attempt, backoff));
+  for (let attempt = attemptsBefore; attempt < attemptsMost; attempt += 1) {
+    if (attempt > 0) await pause(call, attempt);
     requireTime(call);
     const transaction = new Transaction(call.store);
     let result: T;
@@ -122,7 +163,16 @@ export async function transact<T>(
   );
 }
 
+/** Waits before try number `attempt`, from 0. */
+export function pause({ clock, prng }: Call, attempt: number): Promise<void> {
+  return sleep(clock, backoffMs(prng, attempt, backoff));
+}
+
 function requireTime(call: Call): void {
-  if (call.clock.now() < call.deadlineAt) return;
-  throw new PdpmError("PDPM_TIMEOUT", "the metadata service did not finish in time");
+  if (call.clock.now() >= call.deadlineAt) throw outOfTime();
+}
+
+/** The error for what was not begun before its deadline. */
+export function outOfTime(): PdpmError {
+  return new PdpmError("PDPM_TIMEOUT", "the metadata service did not finish in time");
 }
