@@ -127,6 +127,7 @@ export const forget: Operation = async (world, client, slot) => {
     const life = head === null ? undefined : world.lives.get(head);
     if (head === null || life === undefined || client.isFenced) return;
     life.isSealed = true;
+    await world.memoryWork();
     const freed = life.chain.slice(life.chain.indexOf(head));
     const { commitNumber } = life;
     const forgotten = { key: key(name), head, commitNumber, freed };

@@ -149,17 +149,39 @@ export function storeContract(name: string, setup: () => Promise<StoreUnderTest>
       expect(await store.get(`${long}c`)).toBeUndefined();
     });
 
-    test("what was read or written is no part of the store, and later commits do not reach it", async () => {
-      const value = bytes("before");
-      await store.commit(new Map(), new Map([["a", value]]));
-      value.fill(0);
-      const read = await store.get("a");
-      const [ranged] = await store.range({ start: "a", end: "b", limit: 1 });
-      for (let i = 0; i < 50; i += 1) await write({ a: `after${i}` });
-      expect(textOf(read?.value)).toBe("before");
-      expect(textOf((ranged as KeyedRecord).value)).toBe("before");
-      read?.value.fill(0);
-      expect(await textAt("a")).toBe("after49");
+    for (const size of [8, 100_000]) {
+      test(`${size} bytes read or written are no part of the store, and later commits do not reach them`, async () => {
+        const before = new Uint8Array(size).fill(1);
+        const value = before.slice();
+        await store.commit(new Map(), new Map([["a", value]]));
+        value.fill(0);
+        const read = await store.get("a");
+        const [ranged] = await store.range({ start: "a", end: "b", limit: 1 });
+        const part = read?.value.slice(0, 4);
+        for (let i = 0; i < 50; i += 1) {
+          await store.commit(new Map(), new Map([["a", before.map((byte) => byte + i)]]));
+          await store.get("a");
+        }
+        expect(read?.value).toEqual(before);
+        expect((ranged as KeyedRecord).value).toEqual(before);
+        read?.value.fill(0);
+        expect(part).toEqual(before.slice(0, 4));
+        expect((await store.get("a"))?.value).toEqual(before.map((byte) => byte + 49));
+      });
+    }
+
+    test("ranges between long keys, again and again", async () => {
+      const long = "k".repeat(1090);
+      const keys = Array.from({ length: 40 }, (_, i) => long + String(i).padStart(10, "0"));
+      await write(Object.fromEntries(keys.map((key) => [key, key])));
+      for (let i = 0; i + 3 < keys.length; i += 1) {
+        for (const reverse of [false, true]) {
+          const [start, end] = [keys[i] as string, keys[i + 3] as string];
+          const found = await store.range({ start, end, limit: 9, reverse });
+          const wanted = keys.slice(i, i + 3);
+          expect(found.map(({ key }) => key)).toEqual(reverse ? wanted.reverse() : wanted);
+        }
+      }
     });
 
     test("of commits begun at once that expect the same, one is applied", async () => {

@@ -129,7 +129,11 @@ export class World {
     };
     this.store = new MemoryStore({
       conflicts: { prng: conflicts, chance: 0.1 },
-      beforeCommit: () => die(0.04),
+      beforeCommit: (writes) => {
+        const replies = [...writes].filter(([key, value]) => value && key.startsWith("slot/"));
+        if (replies.length > 1) this.#meet("a commit of several changes");
+        die(0.04);
+      },
       afterCommit: () => {
         this.commits += 1;
         die(0.04);
@@ -277,6 +281,11 @@ export class World {
   #versionAt(address: Address): number {
     const isOld = (offsetOf(address) / 64 + chunkOf(address)) % 3 === 0;
     return this.#versions.get(address) ?? (isOld ? gcVersionMost - 2 : 0);
+  }
+
+  /** What a client does in memory meanwhile takes its time. */
+  async memoryWork(): Promise<void> {
+    for (let turns = this.prng.below(60); turns > 0; turns -= 1) await undefined;
   }
 
   /** A life is known to have begun: numbers of a key grow over its lives. */

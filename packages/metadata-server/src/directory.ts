@@ -67,13 +67,14 @@ export async function create(
   client: number,
   { key, pointer, commitNumber }: Done<"create">,
 ): Promise<ReplyOf["create"]> {
-  const record = await transaction.get(directoryOf(key));
+  const name = directoryOf(key);
+  const record = await transaction.get(name);
   if (record?.head === pointer) return "created";
   if (record !== undefined) return { exists: record.head };
   const floor = (await transaction.get(floorOf(shardOf(key)))) ?? 0;
   if (commitNumber <= floor) return { floor };
   if (!(await isLeasedTo(transaction, geometry, pointer, client))) return "notLeased";
-  transaction.put(directoryOf(key), { head: pointer, stale: [] });
+  transaction.put(name, { head: pointer, stale: [] });
   return "created";
 }
 

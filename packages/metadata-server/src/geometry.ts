@@ -11,6 +11,7 @@ import {
 } from "@pdpm/layout";
 import type { StoreLabel } from "@pdpm/layout/region-header";
 import { chunkRecordOf } from "./records.ts";
+import { type Soon, soon } from "./store.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** What the service must know of the store; a store's label says the most of it. */
@@ -37,19 +38,20 @@ export interface BufferPlace {
 }
 
 /** The place of the buffer that `pointer` names; undefined when there is no such buffer. */
-export async function placeOf(
+export function placeOf(
   transaction: Transaction,
   geometry: Geometry,
   pointer: Pointer,
-): Promise<BufferPlace | undefined> {
+): Soon<BufferPlace | undefined> {
   const address = addressIn(pointer);
   const chunk = chunkOf(address);
-  const record = await transaction.get(chunkRecordOf(chunk));
-  if (record === undefined) return undefined;
-  const { sizeClass } = record;
-  const index = offsetOf(address) / bufferBytes(sizeClass);
-  if (!Number.isInteger(index)) return undefined;
-  if (index >= buffersPerChunk(geometry.chunkBytes, sizeClass)) return undefined;
-  const perSpan = buffersPerSpan(sizeClass);
-  return { chunk, span: Math.floor(index / perSpan), bit: index % perSpan, sizeClass };
+  return soon(transaction.get(chunkRecordOf(chunk)), (record) => {
+    if (record === undefined) return undefined;
+    const { sizeClass } = record;
+    const index = offsetOf(address) / bufferBytes(sizeClass);
+    if (!Number.isInteger(index)) return undefined;
+    if (index >= buffersPerChunk(geometry.chunkBytes, sizeClass)) return undefined;
+    const perSpan = buffersPerSpan(sizeClass);
+    return { chunk, span: Math.floor(index / perSpan), bit: index % perSpan, sizeClass };
+  });
 }

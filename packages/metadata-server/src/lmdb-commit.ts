@@ -12,8 +12,8 @@ import { assert } from "@pdpm/base";
 import type { RootDatabase } from "lmdb";
 import type { Expected, StoreKey, Writes } from "./store.ts";
 
-/** An environment of LMDB, with keys and values in bytes. */
-export type Database = RootDatabase<Buffer, Buffer>;
+/** An environment of LMDB, with values in bytes. */
+export type Database = RootDatabase<Buffer, StoreKey>;
 
 /** The longest key of a record. LMDB's own limit is 1,978 bytes with pages of 4,096. */
 export const keyBytesMost = 1100;
@@ -22,32 +22,46 @@ const nestedMost = 512;
 const gatePrefix = "\0gate/";
 const empty: Buffer = Buffer.alloc(0);
 
-type Condition = readonly [key: Buffer, version: number];
+type Condition = readonly [key: StoreKey, version: number];
 
-/** A key's bytes. */
-export function bytesOfKey(key: StoreKey): Buffer {
+/** How lmdb writes and reads keys: a byte per character. */
+export const keyEncoder = {
+  writeKey(key: StoreKey, to: Buffer, start: number): number {
+    const end = start + key.length;
+    // lmdb takes another buffer then.
+    if (end > to.length) throw new RangeError("no room for a key");
+    for (let i = 0; i < key.length; i += 1) to[start + i] = key.charCodeAt(i);
+    return end;
+  },
+  readKey: (from: Buffer, start: number, end: number): StoreKey =>
+    from.toString("latin1", start, end),
+};
+
+/** Claims that LMDB can carry the key. */
+export function checkKey(key: StoreKey): void {
   assert(key.length > 0, "a record's key is not empty");
-  assert(key.length <= keyBytesMost, `a key of ${key.length} bytes, over ${keyBytesMost}`);
+  assert(key.length <= keyBytesMost, "a record's key is too long");
   assert(!key.startsWith(gatePrefix), "a record's key is that of a gate");
-  const bytes = Buffer.from(key, "latin1");
-  assert(bytes.toString("latin1") === key, "a record's key has a character that is no byte");
-  return bytes;
+  for (let i = 0; i < key.length; i += 1) {
+    assert(key.charCodeAt(i) <= 0xff, "a record's key has a character that is no byte");
+  }
 }
 
 /** A commit with all that it needs, in bytes of its own. */
 export interface PreparedCommit {
   readonly conditions: readonly Condition[];
-  readonly changes: readonly (readonly [key: Buffer, value: Buffer | undefined])[];
+  readonly changes: readonly (readonly [key: StoreKey, value: Buffer | undefined])[];
 }
 
 /** What may be wrong with the arguments shows here, before lmdb has heard of the commit. */
 export function prepareCommit(expected: Expected, writes: Writes): PreparedCommit {
-  return {
-    conditions: [...expected].map(([key, version]) => [bytesOfKey(key), version] as const),
-    changes: [...writes].map(
-      ([key, value]) => [bytesOfKey(key), value && Buffer.from(value)] as const,
-    ),
-  };
+  const changes: [StoreKey, Buffer | undefined][] = [];
+  for (const key of expected.keys()) checkKey(key);
+  for (const [key, value] of writes) {
+    if (!expected.has(key)) checkKey(key);
+    changes.push([key, value && Buffer.from(value)]);
+  }
+  return { conditions: [...expected], changes };
 }
 
 /**
@@ -64,7 +78,7 @@ export async function commitTo(
   const build = (): void => {
     if (conditions.length > nestedMost) {
       for (let first = 0; first < conditions.length; first += nestedMost) {
-        const gate = [Buffer.from(`${gatePrefix}${first}`, "latin1"), newVersion()] as const;
+        const gate = [`${gatePrefix}${first}`, newVersion()] as const;
         const group = conditions.slice(first, first + nestedMost);
         behind(database, group, reports, () => void database.put(gate[0], empty, gate[1]));
         gates.push(gate);

@@ -6,7 +6,8 @@
 //   resolves. A store that promises "process" durability does not sync at all.
 // - Every read ends its read transaction, which lmdb-js otherwise keeps for a turn of the event
 //   loop. So each sees whatever any process was told is committed, and nothing pins old pages.
-// - Values are copied, both ways: nothing of LMDB's map or buffers leaves this file.
+// - Values are copied, both ways: nothing of LMDB's map or buffers leaves this file. On the way out
+//   lmdb does that, for its encoding is "binary".
 // - An opening is alone: LMDB then sets the number of the latest transaction, which all processes
 //   share, to one that it has read before, without a lock. A commit of another process in between
 //   would be lost, and the next one overwrite pages in use. The last close destroys the mutexes
@@ -17,13 +18,14 @@
 import { join } from "node:path";
 import { PdpmError, Prng } from "@pdpm/base";
 import { open, type RootDatabaseOptionsWithPath } from "lmdb";
-import { bytesOfKey, commitTo, type Database, prepareCommit } from "./lmdb-commit.ts";
+import { checkKey, commitTo, type Database, keyEncoder, prepareCommit } from "./lmdb-commit.ts";
 import { lmdbFailure } from "./lmdb-failure.ts";
 import { damageOf, dataFileName, prepareFiles } from "./lmdb-files.ts";
 import type {
   Expected,
   KeyedRecord,
   Range,
+  Soon,
   StoreKey,
   StoreRecord,
   TransactionalStore,
@@ -71,7 +73,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Transact
     database = await gate.alone(() => {
       prepareFiles(path);
       refuseDamage(path);
-      return open<Buffer, Buffer>(openingOf(options));
+      return open<Buffer, StoreKey>(openingOf(options));
     });
   } catch (error) {
     gate.close();
@@ -97,7 +99,7 @@ function openingOf({ path, durability }: LmdbStoreOptions) {
     useVersions: true,
     overlappingSync: false,
     noSync: durability === "process",
-    keyEncoding: "binary",
+    keyEncoder,
     encoding: "binary",
     // A batch per turn would have a promise that nobody gets hold of: its failure ends the process.
     eventTurnBatching: false,
@@ -156,27 +158,24 @@ class LmdbStore implements TransactionalStore {
     this.#gate = gate;
   }
 
-  async get(key: StoreKey): Promise<StoreRecord | undefined> {
-    const bytes = bytesOfKey(key);
+  get(key: StoreKey): Soon<StoreRecord | undefined> {
     return this.#read(() => {
-      const entry = this.#database.getEntry(bytes);
-      return entry && { value: copyOf(entry.value), version: entry.version as number };
+      checkKey(key);
+      const entry = this.#database.getEntry(key);
+      return entry && { value: own(entry.value), version: entry.version as number };
     });
   }
 
   async range({ start, end, limit, reverse = false }: Range): Promise<readonly KeyedRecord[]> {
     if (start >= end || limit < 1) return this.#read(() => []);
     // Backwards LMDB starts at the end, which is not part of the range.
-    const [from, to] = [Buffer.from(start, "latin1"), Buffer.from(end, "latin1")];
-    const bounds = reverse
-      ? { start: to, end: from, inclusiveEnd: true }
-      : { start: from, end: to };
+    const bounds = reverse ? { start: end, end: start, inclusiveEnd: true } : { start, end };
     return this.#read(() => {
       const records: KeyedRecord[] = [];
       for (const found of this.#database.getRange({ ...bounds, reverse, versions: true })) {
-        const key = found.key.toString("latin1");
+        const { key, value, version } = found;
         if (key < start || key >= end) continue;
-        records.push({ key, value: copyOf(found.value), version: found.version as number });
+        records.push({ key, value: own(value), version: version as number });
         if (records.length >= limit) break;
       }
       return records;
@@ -226,12 +225,14 @@ class LmdbStore implements TransactionalStore {
     }
   }
 
-  async #read<T>(read: () => T): Promise<T> {
-    this.#mustBeOpen();
+  #read<T>(read: () => T): Soon<T> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
     try {
       return read();
     } catch (error) {
-      throw await lmdbFailure(this.#path, error, "not-applied");
+      return lmdbFailure(this.#path, error, "not-applied").then((failure) => {
+        throw failure;
+      });
     } finally {
       this.#database.resetReadTxn();
     }
@@ -242,11 +243,15 @@ class LmdbStore implements TransactionalStore {
   }
 
   #mustBeOpen(): void {
-    if (this.#closing !== undefined)
-      throw new PdpmError("PDPM_CLOSED", "the metadata store was closed");
+    if (this.#closing !== undefined) throw closed();
   }
 }
 
-function copyOf(value: Buffer): Uint8Array {
-  return new Uint8Array(value);
+function closed(): PdpmError {
+  return new PdpmError("PDPM_CLOSED", "the metadata store was closed");
+}
+
+/** A copy that lmdb made, as an array whose own slices are copies. */
+function own({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

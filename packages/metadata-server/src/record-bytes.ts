@@ -61,25 +61,30 @@ export class RecordWriter {
 
   /** A copy of what was written so far. */
   finish(): Uint8Array {
-    return this.written.slice();
+    return this.#bytes.slice(0, this.#length);
   }
 }
+
+/** Where a field of eight bytes is put together. */
+const eight = new DataView(new ArrayBuffer(8));
 
 /** Takes fields out again. */
 export class RecordReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
   #isBad = false;
 
-  constructor(bytes: Uint8Array) {
+  /** Reads the bytes from `start` to `end`. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = start;
+    this.#end = end;
   }
 
   /** Bytes not read yet. */
   get left(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   /** Whether everything read so far was there. */
@@ -104,22 +109,32 @@ export class RecordReader {
 
   byte(): number {
     const at = this.#take(1);
-    return at < 0 ? 0 : this.#view.getUint8(at);
+    return at < 0 ? 0 : (this.#bytes[at] as number);
   }
 
   integer(): number {
     const at = this.#take(4);
-    return at < 0 ? 0 : this.#view.getUint32(at, true);
+    if (at < 0) return 0;
+    this.#toEight(at, 4);
+    return eight.getUint32(0, true);
   }
 
   number(): number {
     const at = this.#take(8);
-    return at < 0 ? 0 : this.#view.getFloat64(at, true);
+    if (at < 0) return 0;
+    this.#toEight(at, 8);
+    return eight.getFloat64(0, true);
   }
 
   word(): bigint {
     const at = this.#take(8);
-    return at < 0 ? 0n : this.#view.getBigUint64(at, true);
+    if (at < 0) return 0n;
+    this.#toEight(at, 8);
+    return eight.getBigUint64(0, true);
+  }
+
+  #toEight(at: number, bytes: number): void {
+    for (let i = 0; i < bytes; i += 1) eight.setUint8(i, this.#bytes[at + i] as number);
   }
 
   /** A copy of the next `count` bytes. */

@@ -37,15 +37,16 @@ export function encodeRecord<T>(kind: RecordKind<T>, value: T): Uint8Array {
 }
 
 function checksumOf(bytes: Uint8Array): number {
-  return Number(checksum64(bytes) & 0xffffffffn);
+  return Number(BigInt.asUintN(32, checksum64(bytes)));
 }
 
 /** The value in `bytes`. @throws PDPM_CORRUPT naming the record. */
 export function decodeRecord<T>({ key, kind }: RecordName<T>, bytes: Uint8Array): T {
-  const body = bytes.subarray(0, Math.max(0, bytes.length - checksumBytes));
-  const checksum = new RecordReader(bytes.subarray(body.length)).integer();
-  if (body.length === 0 || checksum !== checksumOf(body)) throw corruptRecord(key);
-  const from = new RecordReader(body);
+  const end = bytes.length - checksumBytes;
+  if (end <= 0) throw corruptRecord(key);
+  const checksum = new RecordReader(bytes, end).integer();
+  if (checksum !== checksumOf(bytes.subarray(0, end))) throw corruptRecord(key);
+  const from = new RecordReader(bytes, 0, end);
   if (from.byte() !== formatVersion) throw corruptRecord(key);
   const value = kind.read(from);
   if (from.isBad || from.left > 0) throw corruptRecord(key);

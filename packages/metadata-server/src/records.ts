@@ -59,7 +59,8 @@ const directoryKind: RecordKind<DirectoryRecord> = {
 const directoryPrefix = "directory/";
 
 export function directoryOf(key: Uint8Array): RecordName<DirectoryRecord> {
-  const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+  const bytes = key instanceof Buffer ? key : Buffer.from(key.buffer, key.byteOffset, key.length);
+  const text = bytes.toString("latin1");
   return { key: directoryPrefix + text, kind: directoryKind };
 }
 

@@ -21,8 +21,11 @@ export type ReplyValue =
 /** Replies are flat; whoever nests deeper is damage. */
 const depthMost = 8;
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
 function writeText(to: RecordWriter, text: string): void {
-  const bytes = new TextEncoder().encode(text);
+  const bytes = encoder.encode(text);
   to.integer(bytes.length);
   to.bytes(bytes);
 }
@@ -96,7 +99,7 @@ export function readReply(from: RecordReader, depth = 0): ReplyValue {
 }
 
 function readText(from: RecordReader): string {
-  return new TextDecoder().decode(from.bytes(from.integer()));
+  return decoder.decode(from.bytes(from.integer()));
 }
 
 /** More items than any reply has: a damaged count must not fill the memory. */

@@ -98,7 +98,16 @@ export class MetadataService {
       const cancel = this.#options.clock.after(timeoutMs, () =>
         reject(new PdpmError("PDPM_TIMEOUT", "the metadata store did not answer", { outcome })),
       );
-      work.then(resolve, reject).finally(cancel);
+      work.then(
+        (reply) => {
+          cancel();
+          resolve(reply);
+        },
+        (error: unknown) => {
+          cancel();
+          reject(error);
+        },
+      );
     });
   }
 

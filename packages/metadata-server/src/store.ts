@@ -39,12 +39,20 @@ export type Expected = ReadonlyMap<StoreKey, number>;
 /** Records to write; undefined deletes. */
 export type Writes = ReadonlyMap<StoreKey, Uint8Array | undefined>;
 
+/** What is there at once, or comes later. */
+export type Soon<T> = T | Promise<T>;
+
+/** Goes on with a value, at once if it is there. */
+export function soon<T, U>(value: Soon<T>, next: (value: T) => U): Soon<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
 /**
  * The store. Methods reject with PdpmError: PDPM_NO_SPACE, PDPM_UNAVAILABLE, PDPM_CORRUPT,
  * PDPM_POISONED; a commit's then says whether it was certainly not applied.
  */
 export interface TransactionalStore {
-  get(key: StoreKey): Promise<StoreRecord | undefined>;
+  get(key: StoreKey): Soon<StoreRecord | undefined>;
   range(range: Range): Promise<readonly KeyedRecord[]>;
   /** False when an expected version no longer held; then nothing was changed. */
   commit(expected: Expected, writes: Writes): Promise<boolean>;

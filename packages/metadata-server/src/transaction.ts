@@ -14,7 +14,16 @@ import {
   type RecordKind,
   type RecordName,
 } from "./record.ts";
-import type { KeyedRecord, Range, StoreKey, TransactionalStore } from "./store.ts";
+import {
+  type KeyedRecord,
+  type Range,
+  type Soon,
+  type StoreKey,
+  type StoreRecord,
+  soon,
+  type TransactionalStore,
+  type Writes,
+} from "./store.ts";
 
 /** Tries of one transaction at most. */
 export const attemptsMost = 64;
@@ -31,20 +40,28 @@ export interface Call {
   readonly commitRecordsMost: number;
 }
 
+/** What a transaction knows of a record: as it was read, or is to be written. */
+interface Known {
+  readonly value: unknown;
+  readonly isWritten: boolean;
+  /** How the value is encoded, while that is still to be done. */
+  kind: RecordKind<unknown> | undefined;
+  /** The encoded value; undefined also for a record that is deleted. */
+  bytes: Uint8Array | undefined;
+}
+
 /** Reads, and writes to come. */
 export class Transaction {
   readonly #store: TransactionalStore;
   /** The one that this one stands in, if any: what is not written here is read there. */
   readonly #outer: Transaction | undefined;
-  readonly #expected = new Map<StoreKey, number>();
-  readonly #values = new Map<StoreKey, unknown>();
-  /** Of these the values are still to be encoded. */
-  readonly #kinds = new Map<StoreKey, RecordKind<unknown>>();
-  readonly #writes = new Map<StoreKey, Uint8Array | undefined>();
+  readonly #expected: Map<StoreKey, number>;
+  readonly #known = new Map<StoreKey, Known>();
 
   constructor(store: TransactionalStore, outer?: Transaction) {
     this.#store = store;
     this.#outer = outer;
+    this.#expected = outer === undefined ? new Map() : outer.#expected;
   }
 
   /** Records that the commit depends on. */
@@ -53,29 +70,34 @@ export class Transaction {
   }
 
   /** The record's value, own writes included; the commit fails if it changes. */
-  async get<T>(name: RecordName<T>): Promise<T | undefined> {
-    if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+  get<T>(name: RecordName<T>): Soon<T | undefined> {
+    const known = this.#known.get(name.key);
+    if (known !== undefined) return known.value as T | undefined;
     if (this.#outer !== undefined) return this.#outer.get(name);
-    const record = await this.#store.get(name.key);
+    return soon(this.#store.get(name.key), (record) => this.#note(name, record));
+  }
+
+  #note<T>(name: RecordName<T>, record: StoreRecord | undefined): T | undefined {
     this.#expected.set(name.key, record?.version ?? 0);
-    const value = record === undefined ? undefined : decodeRecord(name, record.value);
-    this.#values.set(name.key, value);
+    const value = valueIn(name, record);
+    this.#known.set(name.key, { value, isWritten: false, kind: undefined, bytes: undefined });
     return value;
   }
 
   /** The same for a record that is never missing. @throws PDPM_CORRUPT */
-  async require<T>(name: RecordName<T>): Promise<T> {
-    const value = await this.get(name);
-    if (value === undefined) throw corruptRecord(name.key, "is missing");
-    return value;
+  require<T>(name: RecordName<T>): Soon<T> {
+    return soon<T | undefined, T>(this.get(name), (value) => {
+      if (value === undefined) throw corruptRecord(name.key, "is missing");
+      return value;
+    });
   }
 
   /** The record's value, without a claim that it stays so. */
-  async peek<T>(name: RecordName<T>): Promise<T | undefined> {
-    if (this.#values.has(name.key)) return this.#values.get(name.key) as T | undefined;
+  peek<T>(name: RecordName<T>): Soon<T | undefined> {
+    const known = this.#known.get(name.key);
+    if (known !== undefined) return known.value as T | undefined;
     if (this.#outer !== undefined) return this.#outer.peek(name);
-    const record = await this.#store.get(name.key);
-    return record === undefined ? undefined : decodeRecord(name, record.value);
+    return soon(this.#store.get(name.key), (record) => valueIn(name, record));
   }
 
   /** Records as they stand in the store: own writes are not seen, and nothing is noted. */
@@ -85,17 +107,16 @@ export class Transaction {
 
   /** Writes a record; undefined deletes it. What it was must have been read, or must not matter. */
   put<T>(name: RecordName<T>, value: T | undefined): void {
-    this.#values.set(name.key, value);
-    this.#kinds.set(name.key, name.kind as RecordKind<unknown>);
+    const kind = name.kind as RecordKind<unknown>;
+    this.#known.set(name.key, { value, isWritten: true, kind, bytes: undefined });
   }
 
   /** Takes over the writes of a transaction that stood in this one: all, or none if it throws. */
   accept(inner: Transaction): void {
     inner.#encode();
-    for (const [key, bytes] of inner.#writes) {
-      this.#values.set(key, inner.#values.get(key));
-      this.#writes.set(key, bytes);
-    }
+    inner.#known.forEach((known, key) => {
+      this.#known.set(key, known);
+    });
   }
 
   /** Whether everything read still holds. */
@@ -108,25 +129,37 @@ export class Transaction {
    * Applies the writes if everything read still holds. Without writes there is nothing to prove.
    */
   commit(): Promise<boolean> {
-    this.#encode();
-    if (this.#writes.size === 0) return Promise.resolve(true);
-    return this.#store.commit(this.#expected, this.#writes);
+    const writes = this.#writes();
+    return writes.size === 0 ? Promise.resolve(true) : this.#store.commit(this.#expected, writes);
   }
 
-  /** Commits in any case: whether everything read holds, and the writes are applied. */
+  /** The same, but in any case: true says that everything read still holds. */
   prove(): Promise<boolean> {
+    return this.#store.commit(this.#expected, this.#writes());
+  }
+
+  #writes(): Writes {
     this.#encode();
-    return this.#store.commit(this.#expected, this.#writes);
+    const writes = new Map<StoreKey, Uint8Array | undefined>();
+    this.#known.forEach(({ isWritten, bytes }, key) => {
+      if (isWritten) writes.set(key, bytes);
+    });
+    return writes;
   }
 
   /** Late, for a value may change until then. */
   #encode(): void {
-    for (const [key, kind] of this.#kinds) {
-      const value = this.#values.get(key);
-      this.#writes.set(key, value === undefined ? undefined : encodeRecord(kind, value));
+    for (const known of this.#known.values()) {
+      const { kind, value } = known;
+      if (kind === undefined || value === undefined) continue;
+      known.bytes = encodeRecord(kind, value);
+      known.kind = undefined;
     }
-    this.#kinds.clear();
   }
+}
+
+function valueIn<T>(name: RecordName<T>, record: StoreRecord | undefined): T | undefined {
+  return record === undefined ? undefined : decodeRecord(name, record.value);
 }
 
 /**

@@ -15,6 +15,7 @@ const buffersMost = 2 ** 20;
 
 type Check = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, Check>>;
+type Named = ReadonlyMap<string, readonly (readonly [field: string, check: Check])[]>;
 
 const integer =
   (least: number, most: number = Number.MAX_SAFE_INTEGER): Check =>
@@ -36,10 +37,10 @@ const listOf =
   (check: Check, least = 0, most: number = batchMost): Check =>
   (value) =>
     Array.isArray(value) && value.length >= least && value.length <= most && value.every(check);
-const shape =
-  (fields: Shape): Check =>
-  (value) =>
-    isObject(value) && Object.entries(fields).every(([name, check]) => check(value[name]));
+const shape = (fields: Shape): Check => {
+  const checks = Object.entries(fields);
+  return (value) => isObject(value) && checks.every(([name, check]) => check(value[name]));
+};
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -71,7 +72,7 @@ const cells = shape({ key, stale: freed });
 
 const ticket = shape({ client, slot: integer(0, callSlots - 1), sequence: integer(1) });
 
-const questions: Readonly<Record<string, Shape>> = {
+const questions = byName({
   lookup: { key },
   table: {},
   keys: {
@@ -84,9 +85,9 @@ const questions: Readonly<Record<string, Shape>> = {
   leases: { client },
   taken: { chunk },
   offices: {},
-};
+});
 
-const changes: Readonly<Record<string, Shape>> = {
+const changes = byName({
   enter: { pid: integer(0, 2 ** 32 - 1), kind: oneOf("file", "pulse") },
   leave: {},
   acknowledge: { generation: integer(0) },
@@ -109,15 +110,19 @@ const changes: Readonly<Record<string, Shape>> = {
   markDead: { dead: client },
   settle: { dead: client, spans: returned },
   bury: { dead: client },
-};
+});
 
-function invalidFields(
-  name: string,
-  shapes: Readonly<Record<string, Shape>>,
-  value: object,
-): string | null {
-  if (!Object.hasOwn(shapes, name)) return `nothing is called ${JSON.stringify(name.slice(0, 40))}`;
-  for (const [field, check] of Object.entries(shapes[name] as Shape)) {
+/** The fields of each, listed once and for all. */
+function byName(shapes: Readonly<Record<string, Shape>>): Named {
+  return new Map(
+    Object.entries(shapes).map(([name, fields]) => [name, Object.entries(fields)] as const),
+  );
+}
+
+function invalidFields(name: string, shapes: Named, value: object): string | null {
+  const fields = shapes.get(name);
+  if (fields === undefined) return `nothing is called ${JSON.stringify(name.slice(0, 40))}`;
+  for (const [field, check] of fields) {
     if (!check((value as Record<string, unknown>)[field]))
       return `the ${field} of "${name}" cannot be`;
   }
