@@ -6,8 +6,7 @@
 //   resolves. A store that promises "process" durability does not sync at all.
 // - Every read ends its read transaction, which lmdb-js otherwise keeps for a turn of the event
 //   loop. So each sees whatever any process was told is committed, and nothing pins old pages.
-// - Values are copied, both ways: nothing of LMDB's map or buffers leaves this file. On the way out
-//   lmdb does that, for its encoding is "binary".
+// - Values are copied, both ways: nothing of LMDB's map or buffers leaves this file.
 // - An opening is alone: LMDB then sets the number of the latest transaction, which all processes
 //   share, to one that it has read before, without a lock. A commit of another process in between
 //   would be lost, and the next one overwrite pages in use. The last close destroys the mutexes
@@ -162,7 +161,7 @@ class LmdbStore implements TransactionalStore {
     return this.#read(() => {
       checkKey(key);
       const entry = this.#database.getEntry(key);
-      return entry && { value: own(entry.value), version: entry.version as number };
+      return entry && { value: copyOf(entry.value), version: entry.version as number };
     });
   }
 
@@ -175,7 +174,7 @@ class LmdbStore implements TransactionalStore {
       for (const found of this.#database.getRange({ ...bounds, reverse, versions: true })) {
         const { key, value, version } = found;
         if (key < start || key >= end) continue;
-        records.push({ key, value: own(value), version: version as number });
+        records.push({ key, value: copyOf(value), version: version as number });
         if (records.length >= limit) break;
       }
       return records;
@@ -251,7 +250,7 @@ function closed(): PdpmError {
   return new PdpmError("PDPM_CLOSED", "the metadata store was closed");
 }
 
-/** A copy that lmdb made, as an array whose own slices are copies. */
-function own({ buffer, byteOffset, length }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, length);
+/** Its own slices are copies, other than a Buffer's. */
+function copyOf(value: Buffer): Uint8Array {
+  return new Uint8Array(value);
 }
