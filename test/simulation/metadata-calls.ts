@@ -12,7 +12,10 @@ import { PdpmError, type Prng } from "@pdpm/base";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
 import { LaterReply } from "@pdpm/verbs/interleaver";
 import { FaultyWay, type WayFaults } from "./faulty-way.ts";
-import { ServiceCall, type ServiceParts } from "./service-call.ts";
+import { type ServiceParts, ServiceProcess } from "./service-process.ts";
+
+/** The server's process, among those of clients. */
+const server = 0;
 
 /** How often what goes wrong. */
 export interface CallFaults extends WayFaults {
@@ -25,7 +28,10 @@ export class MetadataCalls {
   readonly #faults: CallFaults;
   readonly #prng: Prng;
   readonly #way: FaultyWay;
-  readonly #underWay = new Map<ServiceCall, LaterReply>();
+  /** Those that live: one for each client, or the server's alone. */
+  readonly #processes = new Map<number, ServiceProcess>();
+  /** What the server has not answered yet. */
+  readonly #underWay = new Set<LaterReply>();
   #count = 0;
   /** Power failures so far. */
   #generation = 0;
@@ -49,40 +55,48 @@ export class MetadataCalls {
 
   /** The client's process is gone. */
   clientDied(client: number): void {
-    if (!this.#faults.isEmbedded) return;
-    for (const call of this.#underWay.keys()) if (call.client === client) this.#end(call);
+    if (this.#faults.isEmbedded) this.#end(client);
   }
 
   /** Whatever carries calls out dies, and starts again at once. */
   serverDied(): void {
-    for (const [call, later] of this.#underWay) {
-      this.#end(call);
-      later.give(lost("unknown"));
-    }
+    for (const name of this.#processes.keys()) this.#end(name);
+    for (const later of this.#underWay) later.give(lost("unknown"));
+    this.#underWay.clear();
   }
 
   /** All of it dies, and what is on its way with it. */
   allDied(): void {
     this.#generation += 1;
-    for (const call of this.#underWay.keys()) this.#end(call);
+    for (const name of this.#processes.keys()) this.#end(name);
+    this.#underWay.clear();
   }
 
-  #end(call: ServiceCall): void {
-    call.die();
-    this.#underWay.delete(call);
+  #end(name: number): void {
+    this.#processes.get(name)?.die();
+    this.#processes.delete(name);
+  }
+
+  #processOf(client: number): ServiceProcess {
+    const name = this.#faults.isEmbedded ? client : server;
+    const known = this.#processes.get(name);
+    if (known !== undefined) return known;
+    this.#count += 1;
+    const process = new ServiceProcess(this.#parts, this.#prng.fork(`process ${this.#count}`));
+    this.#processes.set(name, process);
+    return process;
   }
 
   #deliver(client: number, request: MetadataRequest, steps: number, later: LaterReply): void {
-    this.#count += 1;
-    const prng = this.#prng.fork(`call ${this.#count}`);
-    const call = new ServiceCall(this.#parts, prng, client, request, (reply) => {
-      later.give(reply);
-    });
     const generation = this.#generation;
+    const own = this.#faults.isEmbedded ? this.#processOf(client) : undefined;
     this.#parts.interleaver.enlist(async () => {
       if (generation !== this.#generation) return;
-      this.#underWay.set(call, later);
-      await call.begin();
+      this.#underWay.add(later);
+      await (own ?? this.#processOf(client)).handle(request, (reply) => {
+        this.#underWay.delete(later);
+        later.give(reply);
+      });
     }, steps);
   }
 }
