@@ -270,7 +270,14 @@ test("an error is told only if what it rests on still holds", async () => {
 test("a conflict halves the group, and nothing is done twice", async () => {
   const store = new WatchedStore();
   const groups = new Groups();
-  const call = callOver(store);
+  const clock = new SceneClock();
+  const pauses: number[] = [];
+  const after = clock.after.bind(clock);
+  clock.after = (ms, then) => {
+    pauses.push(ms);
+    return after(ms, then);
+  };
+  const call = callOver(store, { clock });
   let left = 1;
   const commit = store.commit.bind(store);
   store.commit = async (...args) => {
@@ -286,6 +293,8 @@ test("a conflict halves the group, and nothing is done twice", async () => {
     [a.key, b.key],
     [c.key, a.key],
   ]);
+  // Before each of the two, for both have met a conflict.
+  expect(pauses).toHaveLength(2);
   // It recovers: the next ones share a commit again.
   await Promise.all([a, b, c, d].map((name) => groups.transact(call, add(name))));
   expect(store.commits).toHaveLength(4);

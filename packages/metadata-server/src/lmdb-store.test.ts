@@ -134,6 +134,7 @@ test("a key that LMDB could not carry is a defect of ours, and nothing of its co
       [key, bytes("1")],
     ]);
     await expect(store.commit(none, writes)).rejects.toThrow(/key/);
+    await expect(store.commit(new Map([[key, 0]]), new Map())).rejects.toThrow(/key/);
     await expect(store.get(key)).rejects.toThrow(/key/);
     expect(await store.get("good")).toBeUndefined();
   }
