@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { soleGate } from "./contract-gate.ts";
+import { keyEncoder } from "./lmdb-commit.ts";
 import { openLmdbStore } from "./lmdb-store.ts";
 import type { TransactionalStore } from "./store.ts";
 
@@ -138,6 +139,14 @@ test("a key that LMDB could not carry is a defect of ours, and nothing of its co
     await expect(store.get(key)).rejects.toThrow(/key/);
     expect(await store.get("good")).toBeUndefined();
   }
+});
+
+test("a key is a byte per character, and one that does not fit is refused as lmdb wants it", () => {
+  const to = Buffer.alloc(5);
+  expect(keyEncoder.writeKey("\xff\0a", to, 2)).toBe(5);
+  expect([...to]).toEqual([0, 0, 255, 0, 97]);
+  expect(keyEncoder.readKey(to, 2, 5)).toBe("\xff\0a");
+  expect(() => keyEncoder.writeKey("abc", to, 3)).toThrow(RangeError);
 });
 
 test("a store that was opened twice in one process stays whole when one is closed", async () => {
