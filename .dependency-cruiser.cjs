@@ -31,7 +31,7 @@ const ALLOWED = {
 ALLOWED.cli = [...Object.keys(ALLOWED), "simulator"];
 
 /** Code that only tests run: beside a source, and the exported contract suites. */
-const TESTS = "[.]test[.]ts$|^packages/[^/]+/src/contract[a-z-]*[.]ts$";
+const TESTS = "[.]test[.]ts$|^packages/[^/]+/src/(contract[a-z-]*[.]ts$|testing/)";
 
 /** Only the packages named may import the library. */
 function onlyIn(library, ...packages) {

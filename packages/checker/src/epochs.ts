@@ -87,7 +87,13 @@ class EpochCollector {
     if (!step.optional) {
       if (step.version === 0) return undecided("a write without a version");
       const twin = this.#byVersion.get(step.version);
-      if (twin) return violation(`two writes have version ${step.version}`, twin.writer, step);
+      if (twin)
+        return violation(
+          "version-repeats",
+          `two writes have version ${step.version}`,
+          twin.writer,
+          step,
+        );
       this.#begin(step.version, step);
       return null;
     }
@@ -104,7 +110,7 @@ class EpochCollector {
     if (epoch.writer.value !== step.needsValue) {
       const { version, writer } = epoch;
       const reason = `version ${version} was read as ${step.needsValue}, but it is ${writer.value}`;
-      return violation(reason, epoch.writer, step);
+      return violation("value-of-another-version", reason, epoch.writer, step);
     }
     return null;
   }
@@ -116,6 +122,7 @@ class EpochCollector {
     if (writer === null) return undecided("several unknown writes of one value");
     if (writer === undefined) {
       return violation(
+        "value-never-written",
         `version ${version} was read as ${value}, which no write can have made`,
         read,
       );
@@ -124,7 +131,7 @@ class EpochCollector {
     if (other !== undefined) {
       const epoch = this.#byVersion.get(other);
       const reason = `${value} was written once, but read as versions ${other} and ${version}`;
-      return violation(reason, epoch?.writer, read);
+      return violation("value-under-two-versions", reason, epoch?.writer, read);
     }
     this.#adopted.set(writer, version);
     return this.#begin(version, { ...writer, optional: false, version });
@@ -152,7 +159,7 @@ class EpochCollector {
     if (epoch === undefined) {
       if (this.#unknownWriteCount === this.#adopted.size) {
         const reason = `version ${step.needsVersion}, which no write can have made, was seen`;
-        return violation(reason, step);
+        return violation("version-never-written", reason, step);
       }
       this.#open = "a version that was seen, but not read";
       return null;
@@ -164,7 +171,7 @@ class EpochCollector {
     if (step.effect === "delete") {
       if (epoch.remover !== null) {
         const reason = `version ${epoch.version} was deleted twice`;
-        return violation(reason, epoch.writer, epoch.remover, step);
+        return violation("deleted-twice", reason, epoch.writer, epoch.remover, step);
       }
       epoch.remover = step;
     }

@@ -17,3 +17,5 @@ export {
   type OperationKind,
   type OperationOutcome,
 } from "./operation.ts";
+export { drawTimeline } from "./timeline.ts";
+export type { Mistake } from "./verdict.ts";

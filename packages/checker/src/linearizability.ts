@@ -6,11 +6,16 @@
 // grow strictly along the order, across delete and re-create; numbers may skip.
 
 import { assert } from "@pdpm/base";
+import { shrinkViolation } from "./counterexample.ts";
+import { findForeignValue } from "./foreign-value.ts";
 import type { Operation } from "./operation.ts";
 import { checkBySearch } from "./search.ts";
 import { type Step, toStep } from "./step.ts";
-import { type Verdict, type Violation, violation } from "./verdict.ts";
+import { type Mistake, type Verdict, violation } from "./verdict.ts";
 import { checkByVersionOrder } from "./version-order.ts";
+
+/** How many configurations the search may try on one part of a key, to make a violation small. */
+const shrinkConfigurationCountMax = 20_000;
 
 /** How hard to try. */
 export interface CheckOptions {
@@ -29,9 +34,17 @@ export type CheckResult =
       /** True: the bound was reached before an order or a contradiction was found. */
       readonly undecided: boolean;
       readonly key: string;
+      /** Null when undecided. */
+      readonly mistake: Mistake | null;
       readonly reason: string;
-      /** The few operations that show it, by start; empty when undecided. */
+      /**
+       * The operations that show it, by start: the fewest that still contradict one another, or,
+       * where `shrunk` is false, some of those involved. Empty when undecided.
+       */
       readonly operations: readonly Operation[];
+      readonly shrunk: boolean;
+      /** How many operations the history has on this key. */
+      readonly keyOperations: number;
     };
 
 function groupByKey(operations: Iterable<Operation>): Map<string, Operation[]> {
@@ -57,8 +70,13 @@ function selfContradiction(operation: Operation): string | null {
   return null;
 }
 
+function decide(steps: readonly Step[], configurationCountMax: number): Verdict {
+  const verdict = checkByVersionOrder(steps);
+  return verdict.kind === "undecided" ? checkBySearch(steps, configurationCountMax) : verdict;
+}
+
 /**
- * Decides one key.
+ * Decides one key; a violation comes with the fewest operations that show it.
  *
  * @param versioned - Whether the history records versions; it settles what a delete without one
  *   saw.
@@ -71,49 +89,16 @@ export function checkKey(
   const steps: Step[] = [];
   for (const operation of operations) {
     const reason = selfContradiction(operation);
-    if (reason !== null) return violation(reason, { operation });
+    if (reason !== null) {
+      return { ...violation("condition-ignored", reason, { operation }), shrunk: true };
+    }
     const step = toStep(operation, versioned);
     if (step !== null) steps.push(step);
   }
-  const verdict = checkByVersionOrder(steps);
-  return verdict.kind === "undecided" ? checkBySearch(steps, configurationCountMax) : verdict;
-}
-
-/** Words for a value that no write of this key made, from what the whole history knows of it. */
-function explainForeignValue(
-  foreign: string,
-  key: string,
-  keys: ReadonlyMap<string, readonly Operation[]>,
-): { readonly reason: string; readonly operation: Operation | null } {
-  for (const [otherKey, operations] of keys) {
-    for (const operation of operations) {
-      if (operation.value !== foreign || operation.op === "get") continue;
-      if (otherKey !== key) return { reason: `but written to ${otherKey}`, operation };
-      return { reason: `but its ${operation.op} ended ${operation.outcome}`, operation };
-    }
-  }
-  return { reason: "but never written", operation: null };
-}
-
-/** A read of a value that its key never held: the one check that looks beyond the key. */
-function checkForeignValues(
-  key: string,
-  keys: ReadonlyMap<string, readonly Operation[]>,
-): Violation | null {
-  const operations = keys.get(key) ?? [];
-  const written = new Set<string | null>();
-  for (const { op, value, outcome } of operations) {
-    if (op !== "get" && (outcome === "ok" || outcome === "unknown")) written.add(value);
-  }
-  for (const read of operations) {
-    const { op, value } = read;
-    if (op !== "get" || value === null || written.has(value)) continue;
-    const { reason, operation } = explainForeignValue(value, key, keys);
-    return violation(`${value} was read, ${reason}`, operation && { operation }, {
-      operation: read,
-    });
-  }
-  return null;
+  const verdict = decide(steps, configurationCountMax);
+  if (verdict.kind !== "violation") return verdict;
+  const bound = Math.min(configurationCountMax, shrinkConfigurationCountMax);
+  return shrinkViolation(steps, verdict, (part) => decide(part, bound));
 }
 
 /**
@@ -141,12 +126,15 @@ export function checkLinearizability(
   for (const [key, list] of keys) {
     const verdict = checkKey(list, versioned, configurationCountMax);
     if (verdict.kind === "linearizable") continue;
+    const about = { ok: false, key, keyOperations: list.length } as const;
     if (verdict.kind === "undecided") {
-      undecided ??= { ok: false, undecided: true, key, reason: verdict.reason, operations: [] };
+      const { reason } = verdict;
+      const none = { mistake: null, operations: [], shrunk: false };
+      undecided ??= { ...about, undecided: true, reason, ...none };
       continue;
     }
-    const { reason, operations: involved } = checkForeignValues(key, keys) ?? verdict;
-    return { ok: false, undecided: false, key, reason, operations: involved };
+    const { mistake, reason, operations: few, shrunk } = findForeignValue(key, keys) ?? verdict;
+    return { ...about, undecided: false, mistake, reason, operations: few, shrunk };
   }
   return undecided ?? { ok: true, keys: keys.size, operations: count };
 }

@@ -107,7 +107,8 @@ function findTwins(certain: readonly Step[]): Verdict | null {
   for (const step of certain) {
     if (step.version === 0) continue;
     const twin = writers.get(step.version);
-    if (twin) return violation(`two writes have version ${step.version}`, twin, step);
+    if (twin)
+      return violation("version-repeats", `two writes have version ${step.version}`, twin, step);
     writers.set(step.version, step);
   }
   return null;
@@ -118,7 +119,9 @@ export function planSearch(all: readonly Step[]): SearchPlan | Verdict {
   const reads = readsByValue(all);
   const counts = countByValue(all);
   for (const [value, [read]] of reads) {
-    if (!counts.has(value)) return violation(`${value} was read, which no write made`, read);
+    if (!counts.has(value)) {
+      return violation("value-never-written", `${value} was read, which no write made`, read);
+    }
   }
   const settled = all.map((step) => {
     const value = step.value ?? "";

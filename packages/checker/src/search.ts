@@ -91,7 +91,7 @@ class Search {
       else frames.push(entered);
     }
     const { steps } = present(this.#deepest ?? undefined, "a failed search has gone somewhere");
-    return violation("no order of the operations explains these", ...steps);
+    return violation("no-order", "no order of the operations explains these", ...steps);
   }
 
   /** Looks around in a configuration: takes what is free, then lists what may come next. */

@@ -18,7 +18,7 @@
 import { present } from "@pdpm/base";
 import { type Epoch, type EpochOrder, orderByVersion, versionOf } from "./epochs.ts";
 import type { Step } from "./step.ts";
-import { linearizable, type Verdict, type Violation, violation } from "./verdict.ts";
+import { linearizable, type Mistake, type Verdict, type Violation, violation } from "./verdict.ts";
 
 interface Transition {
   /** The step itself is one of the two, or the bound comes from one that saw the state. */
@@ -47,11 +47,11 @@ function checkPlace(
   if (writer.needs !== "version" || !known.has(wanted)) return null;
   if (before === null || before.version !== wanted) {
     const reason = `version ${version} replaced version ${wanted}, but not right behind it`;
-    return violation(reason, writer, before?.writer);
+    return violation("lost-update", reason, writer, before?.writer);
   }
   if (before.remover === null) return null;
   const reason = `version ${version} replaced version ${wanted}, which was deleted`;
-  return violation(reason, before.remover, writer);
+  return violation("replaced-deleted-version", reason, before.remover, writer);
 }
 
 function checkPlaces(order: EpochOrder): Verdict | null {
@@ -84,28 +84,35 @@ function listTransitions(order: EpochOrder): Transition[] {
   return transitions;
 }
 
-/** Words for two that no order allows: `late` began after `early` ended, but belongs before it. */
-function explain(early: Step, late: Step): string {
+/** Two that no order allows: `late` began after `early` ended, but belongs before it. */
+function misorder(early: Step, late: Step): Violation {
   const [seen, old] = [versionOf(early), versionOf(late)];
+  const found = (mistake: Mistake, reason: string) => violation(mistake, reason, early, late);
   if (seen === old && late.effect === "write") {
-    return `version ${old} was seen before its write started`;
+    return found("read-before-write", `version ${old} was seen before its write started`);
   }
-  if (late.effect === "write") return `version ${old} was written after version ${seen} was there`;
+  if (late.effect === "write") {
+    const reason = `version ${old} was written after version ${seen} was there`;
+    return found("version-goes-back", reason);
+  }
   if (early.effect === "delete") {
     const deleted = seen === old ? "it" : `version ${seen}`;
-    return `a deleted value came back: version ${old} was seen after ${deleted} was deleted`;
+    const reason = `a deleted value came back: version ${old} was seen after ${deleted} was deleted`;
+    return found("deleted-value-returns", reason);
   }
-  if (early.operation.client === late.operation.client) {
-    return `client ${late.operation.client} went back from version ${seen} to version ${old}`;
+  const { client } = late.operation;
+  if (early.operation.client === client) {
+    const reason = `client ${client} went back from version ${seen} to version ${old}`;
+    return found("client-goes-back", reason);
   }
-  return `version ${old} was seen after version ${seen} was there`;
+  return found("stale-read", `version ${old} was seen after version ${seen} was there`);
 }
 
 function checkWindows(transitions: readonly Transition[]): Verdict | null {
   let lowest = transitions[0]?.low;
   for (const { low, high } of transitions) {
     lowest = laterStart(low, lowest ?? null);
-    if (high.end < lowest.start) return violation(explain(high, lowest), high, lowest);
+    if (high.end < lowest.start) return misorder(high, lowest);
   }
   return null;
 }
@@ -157,7 +164,7 @@ function checkMissing(order: EpochOrder, transitions: readonly Transition[]): Vi
     if (epoch.writer.needs === "missing" && before !== null && before.remover === null) {
       const [created, there] = [epoch.version, before.version];
       const reason = `version ${created} was created although version ${there} was there`;
-      return violation(reason, before.writer, epoch.writer);
+      return violation("created-over-value", reason, before.writer, epoch.writer);
     }
     before = epoch;
   }
@@ -166,7 +173,7 @@ function checkMissing(order: EpochOrder, transitions: readonly Transition[]): Vi
     const run = coveringRun(runs, missing);
     if (run === null) continue;
     const reason = `the key was missing although version ${versionOf(run.start)} was there`;
-    return violation(reason, run.start, missing, run.end);
+    return violation("missing-although-there", reason, run.start, missing, run.end);
   }
   return null;
 }

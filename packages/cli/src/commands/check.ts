@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import {
   type CheckResult,
   checkLinearizability,
+  drawTimeline,
   isBadLine,
   type Operation,
   parseHeader,
@@ -67,8 +68,10 @@ async function readHistory(path: string): Promise<Operation[] | string> {
 function linesOf(result: CheckResult): string[] {
   if (result.ok) return [`linearizable: ${result.operations} operations on ${result.keys} keys`];
   const what = result.undecided ? "undecided" : "not linearizable";
-  return [
-    `${what}: key ${JSON.stringify(result.key)}: ${result.reason}`,
-    ...result.operations.map((operation) => `  ${JSON.stringify(operation)}`),
-  ];
+  const { key, keyOperations, mistake, operations, reason, shrunk } = result;
+  const head = `${what}: key ${JSON.stringify(key)}: ${reason}`;
+  if (operations.length === 0) return [head];
+  const few = `${operations.length} of ${keyOperations} operations on the key`;
+  const shown = shrunk ? "the fewest that still contradict" : "some of those involved";
+  return [head, `${mistake}; ${few}, ${shown}:`, "", ...drawTimeline(operations)];
 }
