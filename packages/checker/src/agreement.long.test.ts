@@ -1,6 +1,6 @@
 // The deciders against a brute force that tries every order: more than 20,000 different histories
-// of up to seven operations, with unknown outcomes and conditional operations, good and bad ones, from
-// fixed seeds. What a violation names must be bad by brute force, too.
+// of up to seven operations, with unknown outcomes and conditional operations, good and bad ones,
+// from fixed seeds. What a violation names must be bad by brute force, too.
 import { expect, test } from "vitest";
 import { compareMany, type Tally } from "./testing/agreement.ts";
 

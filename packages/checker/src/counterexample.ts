@@ -116,6 +116,13 @@ function nameOf(steps: readonly Step[]): Mistake {
   const inserts = steps.some((step) => step.effect === "write" && step.needs === "missing");
   if (inserts) return "created-over-value";
   if (has("missing")) return "missing-although-there";
+  const removed = steps.filter(({ effect, needs }) => effect === "delete" && needs === "version");
+  const versions = removed.filter(({ optional }) => !optional).map((step) => step.needsVersion);
+  if (new Set(versions).size < versions.length) return "deleted-twice";
+  const isEarly = (read: Step): boolean =>
+    read.needs === "value" &&
+    steps.every(({ value, start }) => value !== read.needsValue || start > read.end);
+  if (steps.some(isEarly)) return "read-before-write";
   return has("value") ? "stale-read" : "no-order";
 }
 

@@ -122,7 +122,7 @@ class EpochCollector {
     if (writer === null) return undecided("several unknown writes of one value");
     if (writer === undefined) {
       return violation(
-        "value-never-written",
+        "version-never-written",
         `version ${version} was read as ${value}, which no write can have made`,
         read,
       );

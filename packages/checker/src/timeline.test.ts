@@ -53,7 +53,7 @@ function columnsOf(lines: readonly string[]): Map<number, [number, number]> {
 test("what ended before another began stands left of it; overlapping ones overlap", () => {
   const prng = new Prng("timeline");
   const shape = { versions: "all", valueCount: 0, unknown: 0.2 } as const;
-  for (let i = 0; i < 300; i += 1) {
+  for (let i = 0; i < 80; i += 1) {
     const operations = new Maker(prng, { ...shape, operationCount: 1 + prng.below(12) }).make();
     const lines = drawTimeline(operations);
     const columns = columnsOf(lines);
