@@ -1,18 +1,19 @@
 // `pdpm check HISTORY`: whether a recorded history is linearizable. 0: it is; 6: it is not; 1: the
 // file is no history, or the search gave up before it found an order or a contradiction.
 
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import {
+  type BadLine,
   type CheckResult,
   checkLinearizability,
   drawTimeline,
+  type HistoryHeader,
   isBadLine,
   type Operation,
   parseHeader,
   parseOperation,
 } from "@pdpm/checker";
 import { reportFailed } from "../failure.ts";
+import { type FileLine, readLines } from "../history-lines.ts";
 import { whole } from "../option-values.ts";
 import { notice, writeJson, writeLine } from "../output.ts";
 import { exitCodes, type Verb } from "../verb.ts";
@@ -30,39 +31,62 @@ export const verb: Verb = {
   $ pdpm check run.jsonl
 `,
   async run({ args: [path = ""], options }) {
-    const operations = await readHistory(path);
-    if (typeof operations === "string") {
-      const text = `${path} ${operations}; nothing was checked`;
-      return reportFailed("check", text, options["json"] === true);
-    }
+    const json = options["json"] === true;
+    const read = await readHistory(path);
+    if (read.isEmpty || read.badCount > 0) return reportBad(path, read, json);
     const configurationCountMax = options["configurations"] as number | undefined;
     const limits = configurationCountMax === undefined ? {} : { configurationCountMax };
-    const result = checkLinearizability(operations, limits);
-    if (options["json"] === true) await writeJson(result);
+    const result = checkLinearizability(read.operations, limits);
+    if (json) await writeJson(result);
     else for (const line of linesOf(result)) await writeLine(line);
     if (result.ok) return exitCodes.ok;
     return result.undecided ? exitCodes.failed : exitCodes.integrity;
   },
 };
 
-/** Reads a history file. @returns its operations, or why it is none; each bad line was shown */
-async function readHistory(path: string): Promise<Operation[] | string> {
+/** A history file as far as it can be read. */
+interface HistoryRead {
+  readonly operations: readonly Operation[];
+  /** The first few bad lines. */
+  readonly bad: readonly BadLine[];
+  readonly badCount: number;
+  readonly isEmpty: boolean;
+}
+
+function readLine({ number, text, problem }: FileLine): HistoryHeader | Operation | BadLine {
+  if (problem !== null) return { lineNumber: number, reason: problem };
+  return number === 1 ? parseHeader(text) : parseOperation(text, number);
+}
+
+/** Reads a history file. What has no good header is not read further. */
+async function readHistory(path: string): Promise<HistoryRead> {
   const operations: Operation[] = [];
-  let lineNumber = 0;
+  const bad: BadLine[] = [];
   let badCount = 0;
-  const lines = createInterface({ input: createReadStream(path), crlfDelay: Infinity });
-  for await (const line of lines) {
-    lineNumber += 1;
-    if (lineNumber > 1 && line.trim() === "") continue;
-    const read = lineNumber === 1 ? parseHeader(line) : parseOperation(line, lineNumber);
-    if (isBadLine(read)) {
-      badCount += 1;
-      if (badCount <= badLinesShown) notice(`${path}:${read.lineNumber}: ${read.reason}`);
-      if (lineNumber === 1) break;
-    } else if ("op" in read) operations.push(read as Operation);
+  let isEmpty = true;
+  for await (const lines of readLines(path)) {
+    isEmpty = false;
+    for (const line of lines) {
+      if (line.number > 1 && line.problem === null && line.text.trim() === "") continue;
+      const read = readLine(line);
+      if (isBadLine(read)) {
+        badCount += 1;
+        if (bad.length < badLinesShown) bad.push(read);
+        if (line.number === 1) return { operations, bad, badCount, isEmpty };
+      } else if ("op" in read) operations.push(read as Operation);
+    }
   }
-  if (lineNumber === 0) return "is empty";
-  return badCount === 0 ? operations : `has ${badCount} lines that cannot be read`;
+  return { operations, bad, badCount, isEmpty };
+}
+
+/** Says what is wrong with the file: each bad line, then, as the error, how many and the first. */
+function reportBad(path: string, { bad, badCount, isEmpty }: HistoryRead, json: boolean): number {
+  // With --json stderr has the error and nothing else.
+  if (!json) for (const { lineNumber, reason } of bad) notice(`${path}:${lineNumber}: ${reason}`);
+  const first = bad[0] ? `the first is line ${bad[0].lineNumber} (${bad[0].reason})` : "";
+  const count = badCount === 1 ? "1 line" : `${badCount} lines`;
+  const what = isEmpty ? "is empty" : `has ${count} that cannot be read, ${first}`;
+  return reportFailed("check", `${path} ${what}; nothing was checked`, json);
 }
 
 function linesOf(result: CheckResult): string[] {
