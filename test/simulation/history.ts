@@ -3,6 +3,7 @@
 import { assert } from "@pdpm/base";
 import {
   checkLinearizability,
+  drawTimeline,
   type Operation as HistoryOperation,
   type OperationKind,
   type OperationOutcome,
@@ -99,7 +100,7 @@ export class History {
   problem(): string | null {
     const result = checkLinearizability(this.entries as HistoryOperation[]);
     if (!result.ok) {
-      const shown = result.operations.map((operation) => JSON.stringify(operation)).join("\n  ");
+      const shown = drawTimeline(result.operations).join("\n  ");
       return `${result.undecided ? "undecided" : "not linearizable"}: ${result.reason}\n  ${shown}`;
     }
     for (const scan of this.#scans) {
