@@ -142,7 +142,7 @@ export class CloverClient {
     const { membership, clock, counters } = this.#parts;
     const old = this.#identity;
     // Nothing of the old id is posted any more before the new one is admitted anywhere.
-    this.#gate.close(old.clientId);
+    this.#gate.fenced(old.clientId);
     const identity = await membership.enter();
     const gate = new Gate(this.#router);
     const session = this.#session(identity);
@@ -178,6 +178,8 @@ export class CloverClient {
     } catch (error) {
       if (!isPdpmError(error)) throw error;
     } finally {
+      // Without its lease the others reclaim: nothing that still runs may post any more (H6).
+      this.#gate.closed();
       await this.#identity.leave();
       await this.#parts.end();
     }

@@ -14,10 +14,7 @@ const chunksWithoutBound = 2 ** 20 - 1;
 export function labelOfNew<V>(options: CheckedOptions<V>, nodeCount: number): StoreLabel {
   const { maxBytes } = options;
   const chunkBytes = options.chunkBytes ?? chunkBytesFor(maxBytes);
-  const chunksMost =
-    maxBytes === undefined
-      ? chunksWithoutBound
-      : Math.min(chunksWithoutBound, Math.floor(maxBytes / chunkBytes));
+  const chunksMost = maxBytes === undefined ? chunksWithoutBound : chunksIn(maxBytes, chunkBytes);
   if (chunksMost < 3) {
     throw new PdpmError(
       "PDPM_INVALID_ARGUMENT",
@@ -34,6 +31,10 @@ export function labelOfNew<V>(options: CheckedOptions<V>, nodeCount: number): St
   };
 }
 
+function chunksIn(maxBytes: number, chunkBytes: number): number {
+  return Math.min(chunksWithoutBound, Math.floor(maxBytes / chunkBytes));
+}
+
 function chunkBytesFor(maxBytes: number | undefined): number {
   if (maxBytes === undefined) return 16 * MIB;
   const fitting = 2 ** Math.floor(Math.log2(maxBytes / chunksAtLeast));
@@ -42,7 +43,7 @@ function chunkBytesFor(maxBytes: number | undefined): number {
 
 /** Why a store that exists is not what the caller asked for, or null. */
 export function mismatch<V>(options: CheckedOptions<V>, label: StoreLabel): string | null {
-  const { design, durability, chunkBytes } = options;
+  const { design, durability, chunkBytes, maxBytes } = options;
   if (design !== undefined && design !== label.design) {
     return `the store is of design ${label.design}, not ${design}`;
   }
@@ -51,6 +52,11 @@ export function mismatch<V>(options: CheckedOptions<V>, label: StoreLabel): stri
   }
   if (chunkBytes !== undefined && chunkBytes !== label.chunkBytes) {
     return `the store's chunks have ${label.chunkBytes} bytes, fixed at its creation`;
+  }
+  if (maxBytes !== undefined && chunksIn(maxBytes, label.chunkBytes) !== label.chunksMost) {
+    const isBounded = label.chunksMost < chunksWithoutBound;
+    const bytes = isBounded ? `${label.chunksMost * label.chunkBytes} bytes` : "without a bound";
+    return `the store's size is ${bytes}, fixed at its creation`;
   }
   return null;
 }
