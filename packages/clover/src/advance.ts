@@ -15,6 +15,7 @@ import type { Protocol } from "@pdpm/verbs";
 import { change } from "./calls.ts";
 import { markHeads } from "./head-marks.ts";
 import type { Context } from "./session.ts";
+import { leadPast } from "./shortcut-cells.ts";
 
 /** What became of a list of moves. */
 export interface Advanced {
@@ -52,13 +53,15 @@ export function* advance(context: Context, moves: readonly Move[]): Protocol<Adv
     const marked = some.filter((_, i) => isMarked[i]);
     if (marked.length === 0) continue;
     const replies = yield* change(context, { do: "advance", moves: marked });
+    const moved: Move[] = [];
     for (const [i, reply] of replies.entries()) {
       const move = marked[i] as Move;
       if (reply === "moved") {
         freed += move.freed.length;
-        context.session.shortcuts.publish(move.key, move.next);
+        moved.push(move);
       } else if (reply.head !== null) refused.add(toKey(move.key));
     }
+    yield* leadPast(context, moved);
   }
   context.session.events.retired += freed;
   return { freed, refused };

@@ -104,10 +104,11 @@ function* readWithShortcut(
     return found;
   }
   const shortcut = session.shortcuts.decode(hint);
+  const leads = shortcut !== undefined && session.table.reaches(addressIn(shortcut));
   const header = versionHead(pointer, key, image);
   // Without a next version behind the cursor the walk from there is as short as any.
   const isPassed = typeof header === "object" && typeof linkIn(pointer, header.link) === "bigint";
-  if (isPassed && shortcut !== undefined && shortcut !== pointer) {
+  if (isPassed && leads && shortcut !== pointer) {
     const ahead = yield* walk(context, key, shortcut, { wantsValue: true, readBytes });
     if (ahead.state === "end") {
       session.events.shortcutHits += 1;

@@ -11,7 +11,7 @@ import { type Address, addressOf, checksum64, isPointer, type Pointer, wordAt } 
 import { optional, type Post, write } from "@pdpm/verbs";
 
 /** So many go out together: over a network they are a frame of their own, now and then. */
-const togetherLeast = 16;
+const togetherLeast = 4;
 const togetherMost = 64;
 /** Beyond it the oldest are dropped: they are hints. */
 const waitingMost = 4096;
@@ -27,10 +27,11 @@ export class Shortcuts {
 
   /** The cell of a key. */
   cell(key: Key): Address {
-    return this.#cellOf(keyBytes(key));
+    return this.cellOf(keyBytes(key));
   }
 
-  #cellOf(key: Uint8Array): Address {
+  /** The cell of a key in bytes. */
+  cellOf(key: Uint8Array): Address {
     const hash = checksum64(key);
     return addressOf(0, Number(hash & BigInt(this.#cells - 1)) * 8);
   }
@@ -48,7 +49,7 @@ export class Shortcuts {
 
   /** `pointer` is an acknowledged version of `key`: its cell will lead there. */
   publish(key: Uint8Array, pointer: Pointer): void {
-    const cell = this.#cellOf(key);
+    const cell = this.cellOf(key);
     this.#waiting.delete(cell);
     this.#waiting.set(cell, pointer);
     if (this.#waiting.size <= waitingMost) return;

@@ -126,7 +126,7 @@ function* further(
 ): Protocol<Pointer> {
   const { table, events } = context.session;
   const hint = yield* readShortcut(context, key);
-  if (hint === undefined || !(yield* table.require(context, addressIn(hint)))) return next;
+  if (hint === undefined || !table.reaches(addressIn(hint))) return next;
   const bytes = Math.min(bufferHeaderBytes + key.length, table.roomAt(addressIn(hint)));
   const [image] = yield* round(read(addressIn(hint), bytes));
   const header = versionHead(hint, key, image);
