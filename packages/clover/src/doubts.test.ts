@@ -3,12 +3,16 @@
 
 import { PdpmError } from "@pdpm/base";
 import { toKey } from "@pdpm/kv";
+import { addressIn, chunkOf, type Pointer } from "@pdpm/layout";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
+import { Verb } from "@pdpm/verbs";
 import { expect, test } from "vitest";
 import { overtakeLost } from "./calls.ts";
+import { collectAll } from "./collect.ts";
 import { type Client, World } from "./contract-scene.ts";
 import { settleDoubts } from "./doubts.ts";
 import { giveEverythingBack } from "./hand-back.ts";
+import { relocate } from "./relocate.ts";
 
 const lost = new PdpmError("PDPM_CORRUPT", "lost", { outcome: "unknown" });
 
@@ -92,4 +96,60 @@ test("a change under way is waited for: only its answer says that it comes no mo
   expect(await overtaking.advance(10)).toBe(false);
   client.session.slots.give(ticket as NonNullable<typeof ticket>, true);
   expect(await overtaking.advance(10)).toBe(true);
+});
+
+/** The reply of every CAS on a link is lost, though it has its effect; until `mend` is called. */
+function losingLinks({ router }: Client): () => void {
+  const post = router.post.bind(router);
+  router.post = (round) => {
+    if (!round.some(({ verb }) => verb === Verb.compareAndSwap)) return post(round);
+    const replies = post(round);
+    return replies instanceof Promise
+      ? replies.then(() => round.map(() => lost))
+      : round.map(() => lost);
+  };
+  return () => {
+    router.post = post;
+  };
+}
+
+test("a link whose reply is lost: the buffer is in doubt, and found to be live", async () => {
+  const world = new World();
+  const client = await world.client();
+  await client.put("key", "first");
+  const mend = losingLinks(client);
+  const put = async () => client.put("key", "second");
+  await expect(put()).rejects.toMatchObject({ outcome: "unknown" });
+  mend();
+  expect(client.session.doubts.size).toBe(1);
+  // Whatever it writes now, that buffer it does not write.
+  for (let i = 0; i < 50; i += 1) await client.put(`other ${i}`, "value");
+  expect(await client.get("key")).toBe("second");
+  await client.run(settleDoubts);
+  expect(client.session.doubts.size).toBe(0);
+  await client.run(giveEverythingBack);
+  // What it replaced nobody has reported.
+  await client.run(collectAll);
+  expect(await world.count()).toMatchObject({ taken: 51, leased: 0 });
+});
+
+test("a copy whose link's reply is lost is in doubt, too: it is the key's value", async () => {
+  const world = new World();
+  const client = await world.client();
+  await client.put("key", "value");
+  const [pointer] = (await world.chain(client, "key")) as [Pointer];
+  const sizeClass = client.session.table.entry(chunkOf(addressIn(pointer)))?.sizeClass ?? 0;
+  const mend = losingLinks(client);
+  const move = client.run((context) => relocate(context, sizeClass, [addressIn(pointer)]));
+  await expect(move).rejects.toThrow("PDPM_CORRUPT");
+  mend();
+  expect(client.session.doubts.size).toBe(1);
+  for (let i = 0; i < 50; i += 1) await client.put(`other ${i}`, "else");
+  expect(await client.get("key")).toBe("value");
+  expect((await world.chain(client, "key")).length).toBe(2);
+  await client.run(settleDoubts);
+  await client.run(giveEverythingBack);
+  await client.run(collectAll);
+  expect(await client.get("key")).toBe("value");
+  expect(await world.count()).toMatchObject({ taken: 51, leased: 0 });
 });
