@@ -4,7 +4,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "@pdpm/base";
-import { PdpmError } from "@pdpm/base";
+import { isPdpmError, PdpmError } from "@pdpm/base";
 import { decodeStoreWord, type StoreLabel } from "@pdpm/layout/region-header";
 import { bootId, type Lease, LeaseFiles, MappedFabric, MappedRegion } from "@pdpm/transport-mapped";
 import { type NodeHello, WsNode } from "@pdpm/transport-ws";
@@ -45,7 +45,7 @@ export class ClusterNode {
         connectTimeoutMs,
         onFenced: () => {
           if (node.#mapped === undefined) onFenced();
-          else node.#comeBack();
+          else node.#comeBack(onFenced);
         },
       }),
     );
@@ -76,13 +76,24 @@ export class ClusterNode {
     return this.#mapped?.leases;
   }
 
-  /** Shows at this node that client `id` lives, if the node is mapped. */
+  /**
+   * Shows at this node that client `id` lives, if the node is mapped. Rejects with PDPM_FENCED when
+   * the id was fenced here before: nothing may be posted then.
+   */
   async takeLease(clock: Clock, id: number): Promise<Lease | undefined> {
     const mapped = this.#mapped;
     if (mapped === undefined) return undefined;
     const { region } = mapped.fabric;
     const directory = dirname(region.file.path);
-    return beginUse(clock, directory, region, async () => mapped.leases.take(id));
+    const lease = await beginUse(clock, directory, region, async () => mapped.leases.take(id));
+    try {
+      const { alive } = await this.ws.judge(id);
+      if (alive) return lease;
+      throw new PdpmError("PDPM_FENCED", `client id ${id} was fenced at ${this.address.text}`);
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
   }
 
   /**
@@ -115,11 +126,13 @@ export class ClusterNode {
   /**
    * A mapped node's verbs do not pass through its process, and its new incarnation lets a client
    * that lives by its lease file keep its id (H19). What the node alone can do (grow, fence) needs
-   * that id admitted again.
+   * that id admitted again. A node that refuses it even so has fenced it.
    */
-  #comeBack(): void {
-    // What fails here shows in the calls that need it; the next connection tries again.
-    void this.ws.admit(this.#clientId).catch(() => undefined);
+  #comeBack(onFenced: () => void): void {
+    void this.ws.admit(this.#clientId).catch((error: unknown) => {
+      if (isPdpmError(error) && error.code === "PDPM_FENCED") onFenced();
+      // What else fails shows in the calls that need it; the next connection tries again.
+    });
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@
 //        have the client fenced
 //   16   acknowledged table generation: number word; the client has no business left with chunks
 //        that were retired before it (H17)
-//   24   holder: number word, pid * 8 + kind (1: holds a lease file, 2: ws)
+//   24   holder: number word, pid * 8 + kind (1: holds a lease file at a node, 2: ws only)
 //   32   32 reserved bytes, zero
 
 import { numberOf, numberWord, wordAt } from "./checked-word.ts";

@@ -136,13 +136,44 @@ test("a fence that cannot be made durable is not answered, and its id stays refu
 
 test("of an earlier incarnation only mapped clients that live are admitted, unless they were fenced", async () => {
   region.header.store("fencedThrough", 9n);
+  await admissions.fence(6);
+  const leases = [5, 6].map((id) => new LeaseFiles(dir).take(id));
+  for (const id of [4, 6]) {
+    await expect(admissions.admit(new Busy(), id)).rejects.toMatchObject({ code: "PDPM_FENCED" });
+  }
+  expect(await admissions.admit(new Busy(), 5)).toBe(5);
+  for (const lease of leases) lease.release();
+});
+
+test("a client that holds a lease here is not fenced, and nothing of it ends, until it lets go", async () => {
   const lease = new LeaseFiles(dir).take(5);
-  await expect(admissions.admit(new Busy(), 4)).rejects.toMatchObject({ code: "PDPM_FENCED" });
   const mapped = new Busy();
-  expect(await admissions.admit(mapped, 5)).toBe(5);
+  await admissions.admit(mapped, 5);
+  await expect(admissions.fence(5)).rejects.toMatchObject({
+    code: "PDPM_BUSY",
+    message: expect.stringContaining(`pid ${process.pid}`),
+  });
+  expect(mapped.isEnded).toBe(false);
+  expect(fenced.has(5)).toBe(false);
+  expect(admissions.judge(5)).toEqual({ alive: true, pid: process.pid });
+  // It may still come back on another connection.
   mapped.settle();
-  await admissions.fence(5);
-  await expect(admissions.admit(new Busy(), 5)).rejects.toMatchObject({ code: "PDPM_FENCED" });
+  expect(await admissions.admit(new Busy(), 5)).toBe(5);
+  lease.release();
+  const fence = admissions.fence(5);
+  expect(admissions.judge(5)).toEqual({ alive: false });
+  expect(await isSettled(fence)).toBe(false); // Its last connection is being ended.
+});
+
+test("a lease that is taken once a fence was asked for does not count as alive", async () => {
+  const slow = new Busy();
+  await admissions.admit(slow, 5);
+  const fence = admissions.fence(5);
+  const lease = new LeaseFiles(dir).take(5);
+  expect(admissions.judge(5)).toEqual({ alive: false });
+  slow.settle();
+  await fence;
+  expect(admissions.judge(5)).toEqual({ alive: false });
   lease.release();
 });
 

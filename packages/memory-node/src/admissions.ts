@@ -3,8 +3,12 @@
 // What must hold:
 // - One connection at most carries an id. A new one ends the old one first, and is admitted when no
 //   verb of the old one is queued or running.
-// - From the moment a fence is asked for, its id is not admitted any more. It is answered when the
-//   refusal is durable and no verb of that id is queued or running. A fenced id stays fenced.
+// - A fence of an id whose lease file here is held is refused: that client maps the region, and no
+//   refusal of ours stops its verbs. Otherwise the id is not admitted any more from the moment the
+//   fence is asked for, and a lease file that is taken later is judged dead, which its owner asks
+//   before it posts. So whoever maps the region is never fenced here.
+// - A fence is answered when the refusal is durable and no verb of that id is queued or running. A
+//   fenced id stays fenced.
 // - Ids up to `fencedThrough` are of an earlier incarnation and refused, but for mapped clients
 //   that live: their verbs never passed through this process. They come for control calls alone.
 // - An id is durable in `admittedThrough` before it is admitted, and in `nextClientId` before it is
@@ -12,7 +16,7 @@
 
 import { PdpmError } from "@pdpm/base";
 import type { MappedRegion } from "@pdpm/transport-mapped";
-import { type Connection, clientIdLimit } from "@pdpm/transport-ws";
+import { type Connection, clientIdLimit, type Judgement } from "@pdpm/transport-ws";
 import type { FencedIds } from "./fenced-ids.ts";
 import type { MappedClients } from "./mapped-clients.ts";
 
@@ -48,14 +52,28 @@ export class Admissions {
     return admitted;
   }
 
-  /** Resolves when no verb of `id` is queued or running, and none ever will be. */
+  /**
+   * Resolves when no verb of `id` is queued or running, and none ever will be. Rejects with
+   * PDPM_BUSY, and changes nothing, while a living client holds that lease here.
+   */
   async fence(id: number): Promise<void> {
+    // No step of anybody else comes between the look and the sentence.
+    const judgement = this.#mapped.judge(id);
+    if (judgement.alive) {
+      const text = `client ${id} lives: pid ${judgement.pid} maps this memory node and holds a lease`;
+      throw new PdpmError("PDPM_BUSY", text);
+    }
     this.#condemned.add(id);
     await this.#inTurn(id, async () => {
       await this.#connections.get(id)?.end(`client id ${id} was fenced`);
       await this.#fenced.add(id);
       this.#condemned.delete(id);
     });
+  }
+
+  /** Whether `id` lives as a mapped client. Who took its lease after it was fenced does not. */
+  judge(id: number): Judgement {
+    return this.#isFenced(id) ? { alive: false } : this.#mapped.judge(id);
   }
 
   get #fencedThrough(): number {

@@ -116,8 +116,10 @@ test("a mapped client that lives through a crash of the node comes back for cont
   const node = await scene.start({ maxBytes: 4 * sizeBytes });
   const ids = [5, 6, 7];
   for (const id of ids) await scene.client(node, id);
+  const other = await scene.client(node, 8);
+  await other.fence(6);
   const leases = [5, 6].map((id) => new LeaseFiles(scene.dir).take(id));
-  await (await scene.client(node, 8)).fence(6);
+  await expect(other.fence(5)).rejects.toMatchObject({ code: "PDPM_BUSY" });
   await node.close();
   const again = await scene.start({ maxBytes: 4 * sizeBytes });
   const mapped = await scene.client(again, 5);

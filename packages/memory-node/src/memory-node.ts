@@ -61,7 +61,6 @@ export class MemoryNode implements MemoryService {
   readonly memory: GuardedMemory;
   readonly applied: VerbCounter = new VerbCounter();
   readonly #region: MappedRegion;
-  readonly #mapped: MappedClients;
   readonly #admissions: Admissions;
   /** Undoes what `start` did, the last first. */
   readonly #undo: readonly Undo[];
@@ -75,7 +74,6 @@ export class MemoryNode implements MemoryService {
     undo: readonly Undo[],
   ) {
     this.#region = region;
-    this.#mapped = mapped;
     this.#admissions = new Admissions(region, fenced, mapped);
     this.#undo = undo;
     this.memory = new GuardedMemory(region);
@@ -158,7 +156,7 @@ export class MemoryNode implements MemoryService {
   }
 
   judge(id: number): Judgement {
-    return this.#mapped.judge(id);
+    return this.#admissions.judge(id);
   }
 
   async extend(sizeBytes: number): Promise<number> {
