@@ -1,0 +1,111 @@
+// The options of `npm run simulate`.
+
+import { parseArgs } from "node:util";
+import { plants } from "./all-plants.ts";
+import { type Design, designs, type Plant } from "./plant.ts";
+
+export const usage = `Usage: npm run simulate -- [options]
+  --design NAME      ${designs.join(", ")}; all of them if left out
+  --seeds N          how many seeds are run (200; 2,000 with a plant)
+  --first-seed N     the first of them (1)
+  --seed N           this seed alone, with its rounds
+  --plant NAME       with this planted bug: must fail
+  --list-plants      the planted bugs
+  --record-plants    finds the first seed that catches each plant (or --plant), and notes it
+  --plants-table     writes docs/plants.md from what is noted
+  --json             prints JSON lines`;
+
+/** What is wrong with a command line. */
+export class UsageError extends Error {}
+
+/** A command line. */
+export interface Options {
+  readonly task: "run" | "list" | "record" | "table";
+  /** Those that were asked for; else those of the plant, or all. */
+  readonly designs: readonly Design[];
+  readonly plant: Plant | undefined;
+  readonly firstSeed: number;
+  readonly seeds: number;
+  /** One seed, with its rounds. */
+  readonly isOne: boolean;
+  readonly isJson: boolean;
+}
+
+const seedsOfRun = 200;
+const seedsOfPlant = 2000;
+
+const known = {
+  design: { type: "string" },
+  seeds: { type: "string" },
+  "first-seed": { type: "string" },
+  seed: { type: "string" },
+  plant: { type: "string" },
+  "list-plants": { type: "boolean" },
+  "record-plants": { type: "boolean" },
+  "plants-table": { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
+
+type Values = { readonly [name in keyof typeof known]?: string | boolean };
+
+/** Reads a command line. @throws UsageError */
+export function parseOptions(args: readonly string[]): Options {
+  const values = valuesIn(args);
+  const plant = plantIn(values.plant as string | undefined);
+  const isOne = values.seed !== undefined;
+  if (isOne && (values.seeds !== undefined || values["first-seed"] !== undefined)) {
+    throw new UsageError("--seed is one seed: it goes with neither --seeds nor --first-seed");
+  }
+  const tasks = (["list-plants", "record-plants", "plants-table"] as const).filter(
+    (name) => values[name],
+  );
+  if (tasks.length > 1) throw new UsageError(`only one of ${tasks.map((name) => `--${name}`)}`);
+  const task = {
+    "list-plants": "list",
+    "record-plants": "record",
+    "plants-table": "table",
+  } as const;
+  const seeds = number("--seeds", values.seeds, plant === undefined ? seedsOfRun : seedsOfPlant);
+  if (seeds === 0) throw new UsageError("--seeds 0 would prove nothing");
+  return {
+    task: tasks[0] === undefined ? "run" : task[tasks[0]],
+    designs: designsIn(values.design as string | undefined, plant),
+    plant,
+    firstSeed: number("--first-seed", isOne ? values.seed : values["first-seed"], 1),
+    seeds: isOne ? 1 : seeds,
+    isOne,
+    isJson: values.json === true,
+  };
+}
+
+function valuesIn(args: readonly string[]): Values {
+  try {
+    return parseArgs({ args: [...args], options: known }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function plantIn(name: string | undefined): Plant | undefined {
+  if (name === undefined) return undefined;
+  const plant = plants.find((one) => one.name === name);
+  if (plant !== undefined) return plant;
+  const names = plants.map((one) => `  ${one.name}`).join("\n");
+  throw new UsageError(`no plant is called ${name}; known are:\n${names}`);
+}
+
+function designsIn(name: string | undefined, plant: Plant | undefined): readonly Design[] {
+  const possible = plant?.designs ?? designs;
+  if (name === undefined) return possible;
+  const design = possible.find((one) => one === name);
+  if (design !== undefined) return [design];
+  const what = plant === undefined ? "no design" : `no design with the plant ${plant.name}`;
+  throw new UsageError(`${what} is called ${name}; known are: ${possible.join(", ")}`);
+}
+
+function number(name: string, text: string | boolean | undefined, byDefault: number): number {
+  if (text === undefined) return byDefault;
+  const value = Number(text);
+  if (typeof text === "string" && /^\d{1,15}$/.test(text)) return value;
+  throw new UsageError(`${name} takes a whole number, not ${text}`);
+}
