@@ -67,6 +67,14 @@ export class Flight {
     return this.#left === 0;
   }
 
+  /** Something was changed, and not yet everything was done. */
+  get isMidway(): boolean {
+    if (this.isOver) return false;
+    return this.posts.some(({ verb }, i) => {
+      return verb !== Verb.read && (this.#done[i] || this.#pieces.has(i));
+    });
+  }
+
   /** One micro-step: a word, a piece, or a few words of a long list. */
   step(prng: Prng): void {
     if (this.posts.length > singlyMost) {

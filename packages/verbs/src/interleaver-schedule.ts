@@ -37,8 +37,13 @@ export class Schedule<T extends Waiter> {
 
   /** `one` wants a turn; now and then it waits longer than others. */
   add(one: T): void {
-    one.wakeAt = this.later(this.#stallChance);
+    this.hold(one);
     this.#ready.push(one);
+  }
+
+  /** One who waits already had a turn, and wants another one: the same. */
+  hold(one: T): void {
+    one.wakeAt = this.later(this.#stallChance);
   }
 
   /** Takes out everyone who `isOut`. */

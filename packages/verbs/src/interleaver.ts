@@ -202,6 +202,11 @@ export class Interleaver {
     }
   }
 
+  /** Whether some node has carried out a part of what a round of the client's changes. */
+  isMidway(client: SimulatedClient): boolean {
+    return this.#tripsOf(client).some(({ flight }) => flight?.isMidway);
+  }
+
   /** From here on nothing of this client is applied at any node; if it lives it is told so. */
   fence(client: SimulatedClient): void {
     if (client.isFenced) return;
@@ -249,7 +254,10 @@ export class Interleaver {
       return one.act();
     } else if (one.flight !== undefined) {
       one.flight.step(this.prng);
-      if (!one.flight.isOver) return;
+      if (!one.flight.isOver) {
+        this.#schedule.hold(one);
+        return;
+      }
       this.#schedule.takeOut(index);
       if (!one.task.client.isKilled) this.#arrived(one.task);
     } else {
