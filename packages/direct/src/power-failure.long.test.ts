@@ -148,3 +148,18 @@ for (const write of cases) {
     }
   }, 120_000);
 }
+
+test("whoever goes on from a dead client's chunk table makes it durable first", async () => {
+  let rounds = 0;
+  for (let isCut = true; isCut; rounds += 1) {
+    const memory = new FailingMemory(8 * chunkBytes, 2 * chunkBytes);
+    const world = new World(memory);
+    // The store's first write cuts a chunk; it dies behind the first verb of a round.
+    isCut = await world.dieIn(world.client(), rounds, "key", short, 1);
+    await world.put(world.client(), "other", "value");
+    for (const id of world.routers.keys()) world.dead.add(id);
+    memory.fail(new Prng(rounds), 0);
+    expect(await world.wrong(world.client())).toEqual([]);
+  }
+  expect(rounds).toBeGreaterThan(10);
+}, 120_000);

@@ -14,7 +14,7 @@ import {
   tableWord,
   wordAt,
 } from "@pdpm/layout";
-import { compareAndSwap, type Post, type Protocol, read, round } from "@pdpm/verbs";
+import { compareAndSwap, flush, type Post, type Protocol, read, round } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
 import { Hold, leaveInDoubt, letGo, take } from "./holds.ts";
 import { judge } from "./judge.ts";
@@ -24,8 +24,9 @@ import type { Context } from "./session.ts";
 export function* lockTable(context: Context): Protocol<Hold> {
   const { session, operation } = context;
   const hold = new Hold(rootWords.tableLock, session.lockWord, 0n);
-  yield* takeLock(context, hold);
+  const isInherited = yield* takeLock(context, hold);
   try {
+    if (isInherited) yield* settleTable(context);
     yield* completeNumber(context);
     yield* session.table.load();
     yield* reviveRetiring(context);
@@ -48,7 +49,8 @@ export function* giveUp(context: Context, hold: Hold, error: unknown): Protocol<
   else yield* letGo(context, [hold]);
 }
 
-function* takeLock(context: Context, hold: Hold): Protocol<void> {
+/** True when the lock was a dead client's, or in doubt. */
+function* takeLock(context: Context, hold: Hold): Protocol<boolean> {
   const { session, operation } = context;
   const { address, word } = hold;
   const patience = new Patience(context);
@@ -60,7 +62,7 @@ function* takeLock(context: Context, hold: Hold): Protocol<void> {
       continue;
     }
     const [found] = yield* take(context, address, 0n, word);
-    if (found === 0n) return;
+    if (found === 0n) return false;
     const holder = decodeState(found);
     if (holder === undefined) throw corrupt("the lock word of the chunk table is damaged");
     const { alive, who } = yield* judge(context, holder.owner);
@@ -73,8 +75,23 @@ function* takeLock(context: Context, hold: Hold): Protocol<void> {
     const [again] = yield* take(context, address, found, word);
     if (again !== found) continue;
     session.events.recoveries += 1;
-    return;
+    return true;
   }
+}
+
+/**
+ * Makes durable what the lock's last holder had changed: it may have died before its flush, and
+ * whoever goes on from what it says must not lose it to a power failure (H7).
+ */
+function* settleTable({ session }: Context): Protocol<void> {
+  const { geometry, isDurable } = session;
+  if (!isDurable) return;
+  const [words] = yield* round(read(rootWords.tableLock, rootWordsBytes));
+  const count = numberOf(wordAt(words, rootWords.tableCount));
+  if (count === undefined) throw corrupt("the chunk table's count is damaged");
+  // With the one behind the last, which the count may not cover yet.
+  const used = Math.min(Math.max(count, 1) + 1, geometry.chunkNumbers);
+  yield* round(flush(rootWords.tableLock, rootWordsBytes), flush(geometry.tableWord(0), 8 * used));
 }
 
 /** A table word may stand filled in while the count does not cover it yet: then it counts. */
