@@ -4,7 +4,19 @@
 // them.
 
 import type { Prng } from "@pdpm/base";
-import { addressOf, bufferBytes, bufferFields, gcVersionMost, pointerTo } from "@pdpm/layout";
+import {
+  addressIn,
+  addressOf,
+  bufferBytes,
+  bufferFields,
+  chunkOf,
+  gcVersionIn,
+  gcVersionMost,
+  type Pointer,
+  pointerText,
+  pointerTo,
+  wordAt,
+} from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { Writes } from "@pdpm/metadata-server";
 import type { Memory } from "@pdpm/verbs";
@@ -26,6 +38,8 @@ export class Ageing {
   readonly #chunkBytes: number;
   readonly #prng: Prng;
   readonly #seen = new Set<number>();
+  /** By memory and offset: the self word that a buffer was given. */
+  readonly #given = new Map<string, { readonly memory: Memory; at: number; self: Pointer }>();
   /** Buffers that were given few lives. */
   aged = 0;
 
@@ -52,8 +66,24 @@ export class Ageing {
         const memory = this.#memories[node] as Memory;
         memory.write(at, new Uint8Array(new BigUint64Array([self]).buffer));
         memory.flush(at, 8);
+        this.#given.set(`${node} ${at}`, { memory, at, self });
         this.aged += 1;
       }
     }
+  }
+
+  /** What is wrong with the lives that buffers have by now: they only ever grow (H3). */
+  problems(): string[] {
+    const problems: string[] = [];
+    for (const { memory, at, self } of this.#given.values()) {
+      const bytes = new Uint8Array(8);
+      memory.read(at, bytes);
+      const word = wordAt(bytes, 0);
+      const isSameChunk = word !== 0n && chunkOf(addressIn(word)) === chunkOf(addressIn(self));
+      if (isSameChunk && gcVersionIn(word) < gcVersionIn(self)) {
+        problems.push(`the lives of the buffer at ${pointerText(self)} begin anew`);
+      }
+    }
+    return problems;
   }
 }

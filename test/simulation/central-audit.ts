@@ -13,7 +13,7 @@ import {
   validCells,
 } from "../../packages/central/src/contract-audit.ts";
 import { clientsPrefix } from "../../packages/metadata-server/src/records.ts";
-import { recordsOf, SpaceAudit } from "./space-audit.ts";
+import { highWaterIn, recordsOf, SpaceAudit } from "./space-audit.ts";
 
 /** What the audit found. */
 export interface AuditReport {
@@ -34,6 +34,11 @@ export async function auditStore(parts: AuditedStore, store: MemoryStore): Promi
   }
   for (const { key } of await recordsOf(store, clientsPrefix)) {
     problems.push(`the service still knows ${key}`);
+  }
+  const highWater = highWaterIn(parts.memories);
+  for (const { key, commitNumber } of await validCells(parts)) {
+    if (commitNumber <= highWater) continue;
+    problems.push(`a cell of ${toKey(key)} is above the high-water mark, ${highWater}`);
   }
   const { free, spent } = space;
   return { problems, live: live.size, free, spent };

@@ -82,6 +82,46 @@ const noFaults: WayFaults = { lossChance: 0, repeatChance: 0, delayChance: 0, de
 /** What `seed` stands for. */
 export function planOf(seed: number): Plan {
   const prng = new Prng(`central plan ${seed}`);
+  const plan = drawn(seed, prng);
+  return prng.chance(0.3) ? crashing(prng, plan) : plan;
+}
+
+/** A short life of one key, in which somebody dies all the time, and then the power. */
+function crashing(prng: Prng, plan: Plan): Plan {
+  return {
+    ...plan,
+    people: 3,
+    operations: 10,
+    inFlight: 2,
+    mix: { get: 0.45, scan: 0, put: prng.chance(0.5) ? 0.5 : 0.35 },
+    keys: plan.keys.slice(0, 1),
+    valueSizes: [10],
+    chunksMost: 40,
+    isSmall: false,
+    isOld: false,
+    durability: "power",
+    callTimeoutMs: 10_000,
+    stallChance: 0.1,
+    stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    leaveChance: 0,
+    serverDeathChance: 0,
+    powerFailuresMost: 3,
+    powerFailureChance: 1 / 400,
+    calls: { ...plan.calls, lossChance: 0, repeatChance: 0, delayChance: 0 },
+    requests: noFaults,
+    timeoutsMs: [undefined],
+    killsMost: 6,
+    killChance: 1 / 100,
+    suspectsMost: 0,
+    rivalsMost: 0,
+    disconnectsMost: 0,
+    clientKillsMost: 0,
+    takeOverChance: 1 / 20,
+    workChance: 1 / 50,
+  };
+}
+
+function drawn(seed: number, prng: Prng): Plan {
   const isSmall = prng.chance(0.35);
   const isHot = prng.chance(0.15);
   const isOld = prng.chance(isSmall ? 0.3 : 0.1);

@@ -36,6 +36,8 @@ export class World {
   readonly store: MemoryStore;
   readonly calls: MetadataCalls;
   readonly seats: Seat[] = [];
+  /** They die as soon as a round of theirs is applied in part. */
+  readonly #doomed = new Set<Seat>();
   readonly clients: Client[] = [];
   readonly #identities = new Map<SimulatedClient, Identity>();
   /** What no protocol may end with did end one. */
@@ -165,6 +167,7 @@ export class World {
       this.#takeOver();
     });
     withSeat(plan.killChance, (seat) => this.#kill(seat));
+    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
     withSeat(plan.suspectChance, (seat) => {
       if (this.#suspects >= plan.suspectsMost || seat.isSuspected) return;
       this.#suspects += 1;
@@ -204,6 +207,23 @@ export class World {
   #kill(seat: Seat): void {
     if (this.#kills >= this.plan.killsMost) return;
     this.#kills += 1;
+    if (this.prng.chance(0.5)) this.#doomed.add(seat);
+    else this.#die(seat);
+  }
+
+  /** The doomed die in the middle of something, where most is half done. */
+  #killMidway(): void {
+    for (const seat of this.#doomed) {
+      if (seat.isDead) this.#doomed.delete(seat);
+      else if (this.interleaver.isMidway(seat.simulated)) {
+        this.#doomed.delete(seat);
+        this.#die(seat);
+        return;
+      }
+    }
+  }
+
+  #die(seat: Seat): void {
     seat.die();
     // What it had half done is met by others, and then the power fails.
     if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
@@ -300,7 +320,7 @@ export class World {
 
   async #audit(): Promise<void> {
     this.report = await auditStore(this.audited(), this.store);
-    const { problems } = this.report;
+    const problems = [...this.report.problems, ...this.ageing.problems()];
     assert(problems.length === 0, problems.join("\n"));
   }
 

@@ -3,7 +3,9 @@
 //
 // - Every buffer is exactly one of live, free and spent. Nobody leases anything. The live ones are
 //   the heads of the directory's keys, one a key, each at the end of its chain, with its head mark.
-// - A repair without the directory would find the same keys and values (clover-repair.ts).
+// - A repair without the directory would find the same keys and values (clover-repair.ts). No
+//   version that was sealed carries a head mark any more, and none has a number above the
+//   high-water mark.
 
 import { type Key, toKey } from "@pdpm/kv";
 import {
@@ -58,6 +60,7 @@ class Audit {
       this.#problems.push(`the buffer at ${place} is taken, but belongs to no key`);
     }
     this.#checkRepair(heads);
+    this.#checkVersions();
     const live = heads.size;
     const { free, spent } = this.#space;
     return { problems: this.#problems, live, free, spent };
@@ -73,6 +76,18 @@ class Audit {
     else if (version.key !== key) wrong(`is a version of ${version.key}`);
     else if (linkIn(head, version.link) !== "end") wrong("is not the end of its chain");
     else if (!isHeadMark(head, version.headMark)) wrong("has no head mark");
+  }
+
+  #checkVersions(): void {
+    const { highWater, versions } = this.#stored;
+    for (const [self, { key, link, headMark, commitNumber }] of versions) {
+      const wrong = (what: string): void => {
+        this.#problems.push(`the version of ${key} at ${pointerText(self)} ${what}`);
+      };
+      const isSealed = linkIn(self, link) === "sealed";
+      if (isSealed && isHeadMark(self, headMark)) wrong("is sealed, free, and has a head mark");
+      if (commitNumber > highWater) wrong(`is above the high-water mark, ${highWater}`);
+    }
   }
 
   #checkRepair(heads: ReadonlyMap<Key, Pointer>): void {

@@ -36,6 +36,8 @@ export interface Plan {
   readonly stallStepsMost: number;
   readonly killsMost: number;
   readonly killChance: number;
+  /** The dead come back as somebody new within so many micro-steps; 0: they stay dead. */
+  readonly rebirthStepsMost: number;
   /** Callers who leave early, per micro-step. */
   readonly leaveChance: number;
   readonly disconnectChance: number;
@@ -50,6 +52,8 @@ export interface Plan {
   readonly powerFailuresMost: number;
   /** That the power fails, per micro-step. */
   readonly powerFailureChance: number;
+  /** Housekeeping that nobody asked for, per micro-step: buffers soon have their next life. */
+  readonly eagerChance: number;
 }
 
 /** Lives that are short, and long ones with many versions. */
@@ -65,6 +69,43 @@ const hotMix: Mix = { get: 0.5, scan: 0, put: 0.48 };
 /** What `seed` stands for. */
 export function planOf(seed: number): Plan {
   const prng = new Prng(`clover plan ${seed}`);
+  const plan = drawn(seed, prng);
+  return prng.chance(0.3) ? crashing(prng, plan) : plan;
+}
+
+/** A short life of one key, in which somebody dies all the time, and then the power. */
+function crashing(prng: Prng, plan: Plan): Plan {
+  return {
+    ...plan,
+    people: 3,
+    operations: 16,
+    inFlight: 2,
+    mix: { get: 0.45, scan: 0, put: prng.chance(0.5) ? 0.5 : 0.35 },
+    keys: plan.keys.slice(0, 1),
+    valueSizes: [10],
+    chunksMost: 40,
+    isSmall: false,
+    isOld: false,
+    durability: "power",
+    callTimeoutMs: 10_000,
+    stallChance: 0.1,
+    stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    leaveChance: 0,
+    serverDeathChance: 0,
+    powerFailuresMost: 3,
+    powerFailureChance: 1 / 400,
+    calls: { ...plan.calls, lossChance: 0, repeatChance: 0, delayChance: 0 },
+    cursorsMost: 1000,
+    killsMost: 6,
+    killChance: 1 / 60,
+    rebirthStepsMost: pick(prng, [50, 500]),
+    disconnectChance: 0,
+    suspectChance: 0,
+    reapChance: 1 / 200,
+  };
+}
+
+function drawn(seed: number, prng: Prng): Plan {
   const isSmall = prng.chance(0.35);
   const isHot = prng.chance(0.12);
   const isOld = prng.chance(isSmall ? 0.3 : 0.1);
@@ -93,6 +134,7 @@ export function planOf(seed: number): Plan {
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000, 20_000]),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
+    rebirthStepsMost: 0,
     killChance: pick(prng, [1 / 300, 1 / 1000, 1 / 3000]),
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
     disconnectChance: prng.chance(0.25) ? pick(prng, [1 / 40, 1 / 200]) : 0,
@@ -104,5 +146,6 @@ export function planOf(seed: number): Plan {
     collectChance: prng.chance(0.3) ? 1 / 1000 : 0,
     powerFailuresMost: isFailing ? 1 + prng.below(3) : 0,
     powerFailureChance: pick(prng, [1 / 300, 1 / 1000, 1 / 4000]),
+    eagerChance: prng.chance(0.25) ? pick(prng, [1 / 20, 1 / 60]) : 0,
   };
 }

@@ -25,7 +25,7 @@ import type { KeyedRecord, MemoryStore } from "@pdpm/metadata-server";
 import type { Memory } from "@pdpm/verbs";
 import type { ChunkRecord } from "../../packages/metadata-server/src/records.ts";
 import { chunkBytes } from "./plan-parts.ts";
-import { chunksOf, recordsOf } from "./space-audit.ts";
+import { chunksOf, highWaterIn, recordsOf } from "./space-audit.ts";
 
 /** What a store is made of. */
 export interface StoreParts {
@@ -42,10 +42,13 @@ export interface StoredVersion extends BufferHeader {
 /** Everything that verifies in the chunks of a store. */
 export class StoredVersions {
   readonly versions: Map<Pointer, StoredVersion> = new Map<Pointer, StoredVersion>();
+  /** No commit number above it was used, says memory node 0. */
+  readonly highWater: number;
   readonly #parts: StoreParts;
 
   private constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.highWater = highWaterIn(parts.memories);
   }
 
   static async read(parts: StoreParts): Promise<StoredVersions> {

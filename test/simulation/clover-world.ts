@@ -31,7 +31,7 @@ import { wordText } from "./clover-words.ts";
 import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
-import { chunkBytes } from "./plan-parts.ts";
+import { chunkBytes, pick } from "./plan-parts.ts";
 
 /**
  * Then the server lives on, and nobody is given up any more: a server that dies more often than a
@@ -52,8 +52,12 @@ export class World {
   readonly calls: MetadataCalls;
   readonly #identities = new Map<number, Identity>();
   readonly #clients: Client[] = [];
+  /** They die as soon as a round of theirs is applied in part. */
+  readonly #doomed = new Set<Client>();
   #kills = 0;
   #powerFailures = 0;
+  /** Some operation failed, so somebody may not know what became of what it asked for. */
+  #isUnsure = false;
   #serverDeaths = 0;
   #suspicions = 0;
   report: AuditReport | undefined;
@@ -126,6 +130,7 @@ export class World {
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
+    this.#isUnsure = true;
   }
 
   #disturb(): void {
@@ -138,6 +143,7 @@ export class World {
       if (this.#clients.some(({ isDone }) => !isDone)) act(client);
     };
     at(plan.killChance, (client) => this.#kill(client));
+    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
       interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
@@ -168,6 +174,14 @@ export class World {
       client.identity.isWoken = false;
       client.keepHouse("work");
     });
+    at(
+      plan.eagerChance,
+      whileBusy((client) => {
+        const chore = pick(prng, ["work", "collect", "hand back", "reap"] as const);
+        if (chore === "reap") this.#reap(client);
+        else client.keepHouse(chore);
+      }),
+    );
     if (plan.powerFailuresMost > 0) {
       at(1 / 50, () => {
         for (const memory of this.memories) memory.writeBack(prng, 0.1);
@@ -178,6 +192,31 @@ export class World {
   #kill(client: Client): void {
     if (this.#kills >= this.plan.killsMost || client.isDone) return;
     this.#kills += 1;
+    if (this.prng.chance(0.5)) this.#doomed.add(client);
+    else this.#die(client);
+  }
+
+  /** The doomed die in the middle of something, where most is half done. */
+  #killMidway(): void {
+    for (const client of this.#doomed) {
+      if (client.isDone) this.#doomed.delete(client);
+      else if (this.interleaver.isMidway(client.identity.simulated)) {
+        this.#doomed.delete(client);
+        this.#die(client);
+        return;
+      }
+    }
+  }
+
+  #die(client: Client): void {
+    const { rebirthStepsMost } = this.plan;
+    if (rebirthStepsMost > 0) {
+      // Without anybody the run would be over.
+      if (this.#clients.every((one) => one === client || one.isDone)) return;
+      this.interleaver.enlist(() => {
+        if (client.isDead) client.revive();
+      }, this.prng.below(rebirthStepsMost));
+    }
     client.die();
     for (const { simulated } of this.#identities.values()) {
       if (simulated.isKilled) this.calls.clientDied(simulated.id);
@@ -279,6 +318,9 @@ export class World {
       this.interleaver.spawn(simulated, operation, "close", leave(), (ended) => {
         if ("error" in ended) this.excuse(ended.error as PdpmError);
         else identity.hasLeft = ended.value === "left";
+        // Whoever knows what became of all that it asked for, and gave everything back, owes nothing.
+        const mayOwe = this.#isUnsure || simulated.isFenced;
+        assert(mayOwe || identity.hasLeft, `client ${simulated.id} owes buffers that it has not`);
       });
     }
     await this.interleaver.runWaiting();
@@ -320,7 +362,7 @@ export class World {
 
   async #audit(): Promise<void> {
     this.report = await auditStore(this);
-    const { problems } = this.report;
+    const problems = [...this.report.problems, ...this.ageing.problems()];
     assert(problems.length === 0, problems.join("\n"));
   }
 

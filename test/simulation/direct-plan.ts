@@ -31,6 +31,8 @@ export interface Plan {
   readonly stallStepsMost: number;
   readonly killsMost: number;
   readonly killChance: number;
+  /** The dead come back as somebody new within so many micro-steps; 0: they stay dead. */
+  readonly rebirthStepsMost: number;
   /** Callers who leave early, per micro-step. */
   readonly leaveChance: number;
   readonly disconnectChance: number;
@@ -38,6 +40,10 @@ export interface Plan {
   readonly suspectChance: number;
   /** That a survivor goes and reaps the dead, per micro-step. */
   readonly reapChance: number;
+  /** 0: whatever is written is durable at once. */
+  readonly powerFailuresMost: number;
+  /** That the power fails, per micro-step. */
+  readonly powerFailureChance: number;
 }
 
 /**
@@ -74,6 +80,41 @@ function pick<T>(prng: Prng, list: readonly T[]): T {
 /** What `seed` stands for. */
 export function planOf(seed: number): Plan {
   const prng = new Prng(`plan ${seed}`);
+  const plan = drawn(seed, prng);
+  return prng.chance(0.3) ? crashing(prng, plan) : plan;
+}
+
+/** A short life of one or two keys, in which somebody dies all the time, and then the power. */
+function crashing(prng: Prng, plan: Plan): Plan {
+  return {
+    ...plan,
+    people: 3,
+    operations: 16,
+    inFlight: 2,
+    mix: { get: 0.35, scan: 0, put: 0.55 },
+    keys: plan.keys.slice(0, 1 + prng.below(2)),
+    fillers: [],
+    valueSizes: pick(prng, [[60], [200], [24, 60, 200]]),
+    isOld: false,
+    chunksMost: 12,
+    keepsHouse: false,
+    durability: "power",
+    cursorsMost: 1000,
+    stallChance: 0.1,
+    stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    killsMost: 6,
+    killChance: 1 / 40,
+    rebirthStepsMost: pick(prng, [50, 500]),
+    leaveChance: 0,
+    disconnectChance: 0,
+    suspectChance: 0,
+    reapChance: 0,
+    powerFailuresMost: prng.chance(0.4) ? 2 : 0,
+    powerFailureChance: 1 / 300,
+  };
+}
+
+function drawn(seed: number, prng: Prng): Plan {
   const family = pick(prng, families);
   const keys = someKeys(prng, family);
   const isSmall = prng.chance(0.25);
@@ -81,6 +122,8 @@ export function planOf(seed: number): Plan {
   const spare = family.groups.flat().filter((key) => !keys.includes(key));
   const isKilling = prng.chance(0.8);
   const isOld = isSmall ? prng.chance(0.3) : prng.chance(0.08);
+  const durability = prng.chance(0.8) ? "power" : "process";
+  const isFailing = durability === "power" && !isOld && prng.chance(0.35);
   return {
     seed,
     people: 2 + prng.below(3),
@@ -93,15 +136,18 @@ export function planOf(seed: number): Plan {
     isOld,
     chunksMost: isSmall || isOld ? 3 + prng.below(2) : 12,
     keepsHouse: isSmall || isOld || prng.chance(0.1),
-    durability: prng.chance(0.8) ? "power" : "process",
+    durability,
     cursorsMost: pick(prng, [0, 1, 1000, 1000]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000]),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
+    rebirthStepsMost: 0,
     killChance: pick(prng, [1 / 100, 1 / 300, 1 / 1000]),
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
     disconnectChance: prng.chance(0.2) ? 1 / 400 : 0,
     suspectChance: prng.chance(0.15) ? 0.05 : 0,
     reapChance: isSmall || isOld || prng.chance(0.1) ? 1 / 500 : 0,
+    powerFailuresMost: isFailing ? 1 + prng.below(3) : 0,
+    powerFailureChance: pick(prng, [1 / 100, 1 / 300, 1 / 1000]),
   };
 }

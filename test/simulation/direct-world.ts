@@ -1,6 +1,7 @@
 // A Direct store of two memory nodes, its clients, and all that goes wrong with them, from one
 // seed. At the end the survivors have finished, a fresh client has taken back what the dead held,
-// and the store is looked at as a whole: its history, its values, its space.
+// and the store is looked at as a whole: its history, its values, its space. Where the power may
+// fail it fails once more then, and all of it is looked at again.
 
 import { assert, PdpmError, Prng } from "@pdpm/base";
 import {
@@ -18,7 +19,7 @@ import {
 } from "@pdpm/direct";
 import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
-import { ArrayMemory, type Operation, type Protocol } from "@pdpm/verbs";
+import { ArrayMemory, type Memory, type Operation, type Protocol } from "@pdpm/verbs";
 import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { Context } from "../../packages/direct/src/session.ts";
 import { Ageing } from "./direct-ageing.ts";
@@ -27,6 +28,7 @@ import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
+import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
@@ -38,22 +40,32 @@ function nodeBytesOf(plan: Plan): number {
 export class World {
   readonly plan: Plan;
   readonly prng: Prng;
-  readonly memories: readonly ArrayMemory[];
+  readonly memories: readonly Memory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
   readonly ageing: Ageing;
+  /** The same, where the power may fail. */
+  readonly #failing: readonly DurableMemory[];
   readonly #identities = new Map<number, Identity>();
   readonly #clients: Client[] = [];
+  /** They die as soon as a round of theirs is applied in part. */
+  readonly #doomed = new Set<Client>();
   #kills = 0;
+  #powerFailures = 0;
   #isOver = false;
   report: AuditReport | undefined;
 
   constructor(seed: number, isTraced = false) {
     this.plan = planOf(seed);
     this.prng = new Prng(`world ${seed}`);
-    const { stallChance, stallStepsMost } = this.plan;
+    const { stallChance, stallStepsMost, powerFailuresMost } = this.plan;
     const bytes = nodeBytesOf(this.plan);
-    this.memories = [new ArrayMemory(bytes), new ArrayMemory(bytes)];
+    const make = <M>(memory: new (bytes: number) => M): M[] => [
+      new memory(bytes),
+      new memory(bytes),
+    ];
+    this.#failing = powerFailuresMost > 0 ? make(DurableMemory) : [];
+    this.memories = powerFailuresMost > 0 ? this.#failing : make(ArrayMemory);
     this.ageing = new Ageing(this.memories, this.prng.fork("ageing"));
     this.interleaver = new Interleaver({
       seed: `steps ${seed}`,
@@ -80,6 +92,9 @@ export class World {
     this.interleaver.calm();
     this.#settleAll();
     for (const { identity } of this.#clients) this.#leave(identity);
+    this.#inspect();
+    if (this.#failing.length === 0) return;
+    this.#loseMemory("the power fails at the end");
     this.#inspect();
   }
 
@@ -130,23 +145,87 @@ export class World {
       if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
     };
     at(plan.killChance, (client) => this.#kill(client));
+    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
       interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
     });
-    at(plan.reapChance, (client) => client.reap(1 + prng.below(this.#identities.size)));
+    at(plan.reapChance, (client) => {
+      if (this.#isBusy()) client.reap(1 + prng.below(this.#identities.size));
+    });
     at(1 / 100, (client) => client.settleOne());
     if (plan.isOld) interleaver.disturb(1 / 10, () => this.ageing.look());
+    if (this.#failing.length > 0) {
+      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      at(1 / 50, () => {
+        for (const memory of this.#failing) memory.writeBack(prng, 0.1);
+      });
+    }
     if (!plan.keepsHouse) return;
     at(1 / 40, (client) => {
-      if (this.#clients.some(({ isDone }) => !isDone)) client.keepHouse();
+      if (this.#isBusy()) client.keepHouse();
     });
+  }
+
+  /** Somebody still wants something. */
+  #isBusy(): boolean {
+    return this.#clients.some(({ isDone }) => !isDone);
   }
 
   #kill(client: Client): void {
     if (this.#kills >= this.plan.killsMost || client.isDone) return;
     this.#kills += 1;
+    if (this.prng.chance(0.5)) this.#doomed.add(client);
+    else this.#die(client);
+  }
+
+  /** The doomed die in the middle of something, where most is half done. */
+  #killMidway(): void {
+    for (const client of this.#doomed) {
+      if (client.isDone) this.#doomed.delete(client);
+      else if (this.interleaver.isMidway(client.identity.simulated)) {
+        this.#doomed.delete(client);
+        this.#die(client);
+        return;
+      }
+    }
+  }
+
+  #die(client: Client): void {
+    const { rebirthStepsMost } = this.plan;
+    if (rebirthStepsMost > 0) {
+      // Without anybody the run would be over.
+      if (this.#clients.every((one) => one === client || one.isDone)) return;
+      this.interleaver.enlist(() => {
+        if (client.isDead) client.revive();
+      }, this.prng.below(rebirthStepsMost));
+    }
     client.die();
+    // What it had half done is met by others, and then the power fails.
+    if (this.#failing.length > 0 && this.prng.chance(0.5)) {
+      this.interleaver.enlist(() => this.#failPower(), this.prng.below(200));
+    }
+  }
+
+  /** Everything stops; then the clients open the store again. */
+  #failPower(): void {
+    if (this.#powerFailures >= this.plan.powerFailuresMost) return;
+    if (!this.#isBusy()) return;
+    this.#powerFailures += 1;
+    this.#loseMemory("the power fails");
+    for (const client of this.#clients) client.revive();
+  }
+
+  /** Nobody lives on, and what was not durable is gone. */
+  #loseMemory(why: string): void {
+    this.interleaver.trace?.note(this.interleaver.steps, why);
+    for (const identity of this.#identities.values()) {
+      this.interleaver.kill(identity.simulated);
+      this.interleaver.fence(identity.simulated);
+      // Whoever had left: words of its that nobody had to flush may be back.
+      identity.hasLeft = false;
+    }
+    for (const memory of this.#failing) memory.fail(this.prng);
   }
 
   #answer(client: SimulatedClient, server: string, request: unknown): unknown {

@@ -54,8 +54,8 @@ export class DurableMemory implements Memory {
   /** The power fails: what is not durable is gone. */
   fail(prng: Prng): void {
     this.writeBack(prng, 0.5);
+    for (const word of this.#dirty) this.#words[word] = this.#durable[word] as bigint;
     this.#dirty.clear();
-    this.#words.set(this.#durable);
   }
 
   #persist(word: number): void {

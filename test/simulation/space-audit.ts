@@ -1,8 +1,17 @@
 // The space of a store of Clover or Central as its metadata service records it, looked at while
 // nobody works on it and nothing is leased: every buffer is exactly one of taken, free and spent.
 
-import { addressOf, bufferBytes, buffersPerChunk, buffersPerSpan } from "@pdpm/layout";
+import {
+  addressOf,
+  bufferBytes,
+  buffersPerChunk,
+  buffersPerSpan,
+  numberOf,
+  wordAt,
+} from "@pdpm/layout";
+import { headerWordOffset } from "@pdpm/layout/region-header";
 import type { KeyedRecord, MemoryStore } from "@pdpm/metadata-server";
+import type { Memory } from "@pdpm/verbs";
 import { decodeRecord, endOf } from "../../packages/metadata-server/src/record.ts";
 import {
   type ChunkRecord,
@@ -26,6 +35,13 @@ export async function chunksOf(store: MemoryStore): Promise<ReadonlyMap<number, 
     chunks.set(chunk, decodeRecord(chunkRecordOf(chunk), value));
   }
   return chunks;
+}
+
+/** The high-water mark of commit numbers, in the header of memory node 0 (H23). */
+export function highWaterIn(memories: readonly Memory[]): number {
+  const bytes = new Uint8Array(8);
+  memories[0]?.read(headerWordOffset.commitHighWater, bytes);
+  return numberOf(wordAt(bytes, 0)) ?? 0;
 }
 
 /** See above. */
