@@ -1,6 +1,20 @@
-// All planted bugs.
+// All planted bugs, by hazard.
 
+import { centralPlants } from "./central-plants.ts";
 import { cloverPlants } from "./clover-plants.ts";
+import { cloverSpacePlants } from "./clover-space-plants.ts";
+import { directPlants } from "./direct-plants.ts";
+import { metadataPlants } from "./metadata-plants.ts";
 import type { Plant } from "./plant.ts";
 
-export const plants: readonly Plant[] = [...cloverPlants];
+const all = [
+  ...cloverPlants,
+  ...cloverSpacePlants,
+  ...metadataPlants,
+  ...directPlants,
+  ...centralPlants,
+];
+
+export const plants: readonly Plant[] = all.toSorted(
+  (a, b) => Number(a.hazard.slice(1)) - Number(b.hazard.slice(1)),
+);

@@ -1,11 +1,11 @@
 // Which seed catches which plant, and by which invariant: noted in caught.json by
 // `npm run simulate -- --record-plants`, never by hand.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { designs } from "./plant.ts";
 
-/** The first seed, from 1 on, that fails with a plant and passes without. */
+/** A seed that fails with a plant and passes without: most often the first one, from 1 on. */
 export interface Catch {
   readonly seed: number;
   readonly invariant: string;
@@ -31,5 +31,8 @@ export function writeCaught(top: string, caught: Caught, names: readonly string[
     }
     sorted[name] = own;
   }
-  writeFileSync(join(top, file), `${JSON.stringify(sorted, null, 2)}\n`);
+  // In one step: several of these may run side by side.
+  const draft = join(top, `${file}.${process.pid}`);
+  writeFileSync(draft, `${JSON.stringify(sorted, null, 2)}\n`);
+  renameSync(draft, join(top, file));
 }

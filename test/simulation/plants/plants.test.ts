@@ -1,12 +1,13 @@
 // Planted bugs do not rot: each finds its place in the sources as they stand.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { top } from "../../tidy/files.ts";
 import { plants } from "./all-plants.ts";
 import { readCaught } from "./caught.ts";
 import { changed, changesOf } from "./plant.ts";
+import { secondLines } from "./second-lines.ts";
 import { tableText } from "./table.ts";
 
 test.each(plants)("$name is planted where it says", (plant) => {
@@ -18,6 +19,11 @@ test.each(plants)("$name is planted where it says", (plant) => {
 
 test("plants have names of their own", () => {
   expect(new Set(plants.map(({ name }) => name)).size).toBe(plants.length);
+});
+
+test("the tests of what has no plant are there", () => {
+  const named = secondLines.flatMap(({ test: file }) => file ?? []);
+  for (const file of named) expect(existsSync(join(top, file)), file).toBe(true);
 });
 
 test("every plant is caught in each of its designs", () => {
