@@ -18,12 +18,12 @@ import { RemoteService } from "@pdpm/metadata-server/remote";
 import { wireVersion } from "@pdpm/metadata-server/wire";
 import { FileLock } from "@pdpm/transport-mapped";
 import { CounterTable } from "@pdpm/verbs";
+import { CentralOffice } from "./central-office.ts";
 import { CloverClient } from "./clover-client.ts";
 import { connectAll, labelCluster } from "./cluster.ts";
 import { ClusterMembership } from "./cluster-membership.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import { nodesUrl } from "./connect-metadata.ts";
-import { startCoordinator } from "./coordinator.ts";
 import { type EmbeddedMetadata, openEmbeddedMetadata } from "./embedded-metadata.ts";
 import type { FoundLabel } from "./label-nodes.ts";
 import { mismatch } from "./new-store.ts";
@@ -46,6 +46,8 @@ export interface MetadataServerOptions {
     ClientOptions,
     "durability" | "maxBytes" | "chunkBytes" | "timeoutMs" | "transport"
   >;
+  /** Is told, in one line each, what whoever runs the server should know. */
+  readonly say?: (line: string) => void;
 }
 
 /** What a metadata server says of itself. */
@@ -127,6 +129,7 @@ interface Grounds {
   readonly metadata: EmbeddedMetadata;
   readonly counters: CounterTable;
   readonly heardAt: (id: number) => number;
+  readonly say: (line: string) => void;
   readonly end: () => Promise<void>;
 }
 
@@ -148,8 +151,9 @@ async function openHost(
     await closeAll(nodes);
     await metadata.close();
   };
-  const grounds = { checked, nodes, label, metadata, counters, heardAt, end };
-  const openResident = options.design === "central" ? openCoordinator : openJanitor;
+  const say = options.say ?? (() => undefined);
+  const grounds = { checked, nodes, label, metadata, counters, heardAt, say, end };
+  const openResident = options.design === "central" ? openOffice : openJanitor;
   const resident = await openResident(grounds);
   const memoryNodes = nodes.map(({ address }) => `ws://${address.text}`);
   try {
@@ -202,27 +206,26 @@ async function openJanitor(grounds: Grounds): Promise<Resident> {
   };
 }
 
-/** Central. */
-async function openCoordinator(grounds: Grounds): Promise<Resident> {
-  const { checked, nodes, label, metadata, counters, end } = grounds;
+/** Central: a coordinator, and whoever has to follow it. */
+async function openOffice(grounds: Grounds): Promise<Resident> {
+  const { checked, nodes, label, metadata, counters, say, end } = grounds;
   try {
-    const coordinator = await startCoordinator({
+    const office = await CentralOffice.open({
       clock: systemClock,
       label: label.label,
-      nodes: nodes.map(({ fabric }) => fabric),
+      nodes,
       metadata: metadata.handle,
       membership: new SoleMembership(systemClock, nodes),
       timeoutMs: checked.timeoutMs,
       counters,
-      // Clients are refused from then on; whoever watches this process starts it anew.
-      deposed: () => undefined,
+      say,
     });
     return {
-      handle: coordinator.host.handle,
-      counters: () => coordinator.host.coordinator.counters(),
-      fenced: () => coordinator.host.depose(),
+      handle: (request) => office.handle(request),
+      counters: () => office.counters(),
+      fenced: () => office.fenced(),
       close: async (timeoutMs) => {
-        await coordinator.close(timeoutMs);
+        await office.close(timeoutMs);
         await end();
       },
     };

@@ -6,7 +6,7 @@ import type { ClientOptions } from "pdpm";
 import { startMetadataServer } from "pdpm/server";
 import { untilStopped } from "../interrupt.ts";
 import { bytes, oneOf } from "../option-values.ts";
-import { writeJson, writeLine } from "../output.ts";
+import { notice, writeJson, writeLine } from "../output.ts";
 import { transportName } from "../store-choice.ts";
 import { exitCodes, type Given, type Verb } from "../verb.ts";
 import { listenAddress } from "./memory-node.ts";
@@ -41,6 +41,7 @@ export async function serve({ options }: Given, design: "clover" | "central"): P
     memoryNodes: (options["memoryNodes"] as string).split(","),
     design,
     store: { durability, maxBytes, chunkBytes, transport } as ClientOptions,
+    say: (line) => notice(`pdpm: ${line}`),
   });
   try {
     if (options["json"] === true) await writeJson({ url: server.url, dir, pid: process.pid });
