@@ -43,6 +43,8 @@ export interface CentralBackendParts {
    * arrived. It never sends a request twice.
    */
   readonly coordinator: CallHandler;
+  /** The coordinator's process, in words, if it is known and not this one. */
+  readonly silent?: () => string | undefined;
   readonly clientId: number;
   readonly counters: CounterTable;
   /** The last step of close(): ends connections. */
@@ -61,13 +63,13 @@ export class CentralBackend implements Backend {
   private constructor(parts: CentralBackendParts) {
     const { clock, prng, coordinator, counters } = parts;
     this.#parts = parts;
-    this.#session = new ClientSession(clock, prng);
+    this.#session = new ClientSession(clock, prng, parts.silent);
     const servers = new Map([[coordinatorServer, bounded(coordinator)]]);
     // No chunks and no memory nodes: nothing but calls.
     this.#runner = new Runner(new Router(clock, new ChunkMap(1), [], servers), clock, counters);
   }
 
-  /** Greets the coordinator. @throws PDPM_BUSY when there is none within `timeoutMs` */
+  /** Greets the coordinator. @throws PDPM_BUSY when none answers within `timeoutMs` */
   static async open(parts: CentralBackendParts, timeoutMs: number): Promise<CentralBackend> {
     const backend = new CentralBackend(parts);
     await backend.#run("open", { timeoutMs }, greet);

@@ -37,9 +37,13 @@ export class ClientSession {
   /** Coordinators that this client was greeted by. */
   greetings = 0;
 
-  constructor(clock: Clock, prng: Prng) {
+  /** Who does not answer when a call's deadline passes, in words; undefined: nobody knows. */
+  readonly silent: () => string | undefined;
+
+  constructor(clock: Clock, prng: Prng, silent: () => string | undefined = () => undefined) {
     this.clock = clock;
     this.prng = prng;
+    this.silent = silent;
   }
 }
 
@@ -80,10 +84,12 @@ export function* askCoordinator<O extends CentralQuestion["op"]>(
   op: O,
   body: BodyOf<O>,
 ): Protocol<CentralResultOf[O]> {
-  const { session } = context;
+  const { session, operation } = context;
   const patience = new Patience(context);
   for (;;) {
+    operation.waitingFor = session.silent;
     const [reply] = yield [call(coordinatorServer, { op, ...body, timeoutMs: timeLeft(context) })];
+    operation.waitingFor = undefined;
     const text = notAnswered(reply);
     if (text === undefined) {
       const answer = reply as CentralReply<CentralResultOf[O]>;
@@ -113,7 +119,9 @@ export function* sendWrite<O extends CentralWrite["op"]>(
       const greeting = yield* greet(context);
       if (sentTo !== undefined && sentTo !== greeting) throw inDoubt();
       const named = { ticket: { ...greeting, ...ticket }, timeoutMs: timeLeft(context) };
+      operation.waitingFor = session.silent;
       const [reply] = yield [commitPoint(call(coordinatorServer, { op, ...body, ...named }))];
+      operation.waitingFor = undefined;
       const text = notAnswered(reply);
       if (text !== undefined) {
         if ((reply as PdpmError).outcome === "unknown") sentTo = greeting;

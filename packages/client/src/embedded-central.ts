@@ -4,19 +4,18 @@
 //
 // What must hold: only the holder of the lock hosts, and it lets go of it after everything of its
 // coordinator has ended. A request is sent once; what became of one that was lost is the backend's
-// to ask (H11, H15).
+// to ask (H11, H15). Who waits for a host that does not answer learns its pid, for `pdpm evict`.
 
-import { rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, isPdpmError, PdpmError, Prng } from "@pdpm/base";
 import { CentralBackend } from "@pdpm/central";
 import { Listener } from "@pdpm/metadata-server/listener";
 import { RemoteService } from "@pdpm/metadata-server/remote";
 import { wireVersion } from "@pdpm/metadata-server/wire";
-import { FileLock } from "@pdpm/transport-mapped";
+import { FileLock, holdersOf, processText } from "@pdpm/transport-mapped";
 import type { CounterTable } from "@pdpm/verbs";
 import { type RunningCoordinator, startCoordinator } from "./coordinator.ts";
+import { CoordinatorSocket } from "./coordinator-socket.ts";
 import { openEmbeddedMetadata } from "./embedded-metadata.ts";
 import type { FoundLabel } from "./label-nodes.ts";
 import type { Membership } from "./membership.ts";
@@ -44,8 +43,6 @@ interface Hosted {
   close(timeoutMs: number): Promise<void>;
 }
 
-/** Unix socket paths longer than this are refused by the kernel (108 bytes with the final zero). */
-const socketPathMost = 107;
 /** For one connection to whoever hosts. Milliseconds. */
 const connectMs = 1000;
 
@@ -58,6 +55,7 @@ export async function openEmbeddedCentral(parts: EmbeddedCentralParts): Promise<
         clock: parts.clock,
         prng: Prng.random(),
         coordinator: (request) => way.call(request),
+        silent: () => way.silent(),
         clientId: process.pid,
         counters: parts.counters,
         leave: async (timeoutMs) => {
@@ -79,21 +77,23 @@ export async function openEmbeddedCentral(parts: EmbeddedCentralParts): Promise<
 class WayToCoordinator {
   readonly #parts: EmbeddedCentralParts;
   readonly #lockPath: string;
-  readonly #socketPath: string;
+  readonly #socket: CoordinatorSocket;
+  readonly #closing = new AbortController();
   #hosted: Hosted | undefined;
   #remote: RemoteService | undefined;
   #finding: Promise<void> | undefined;
-  #isClosed = false;
+  /** Somebody else had the lock when it was tried last. */
+  #isTaken = false;
 
   constructor(parts: EmbeddedCentralParts) {
     this.#parts = parts;
     this.#lockPath = join(parts.directory, "locks", "coordinator");
-    this.#socketPath = socketPathOf(parts.directory, parts.found.storeId);
+    this.#socket = new CoordinatorSocket(parts.directory);
   }
 
   /** Sends one request, once. */
   async call(request: unknown): Promise<unknown> {
-    if (this.#isClosed) throw new PdpmError("PDPM_CLOSED", "the store was closed; open it again");
+    this.#refuseIfClosed();
     if (this.#hosted === undefined && !this.#remote?.isConnected) {
       this.#finding ??= this.#find().finally(() => {
         this.#finding = undefined;
@@ -102,17 +102,30 @@ class WayToCoordinator {
     }
     if (this.#hosted !== undefined) return this.#hosted.handle(request);
     const remote = this.#remote;
-    if (remote === undefined) throw unreachable();
+    if (remote === undefined) throw this.#unreachable();
     return remote.call(request, false);
+  }
+
+  /** Whose answer a request waits for, in words; undefined when that is of this client's making. */
+  silent(): string | undefined {
+    // Whoever has the lock stands alone in its file until the next one has it.
+    const [holder] = this.#isTaken ? holdersOf(this.#lockPath) : [];
+    return holder && `${processText(holder)} hosts the store's coordinator and does not answer`;
   }
 
   /** Lets go: of the office, if it is held here, so that the next one takes over. */
   async close(timeoutMs: number): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     await this.#finding?.catch(() => undefined); // Its caller was told.
     await this.#remote?.close();
     await this.#hosted?.close(timeoutMs);
     this.#hosted = undefined;
+    this.#socket.close();
+  }
+
+  #refuseIfClosed(): void {
+    if (!this.#closing.signal.aborted) return;
+    throw new PdpmError("PDPM_CLOSED", "the store was closed; open it again");
   }
 
   /** Whoever gets the lock hosts; the others connect to the one who has it. */
@@ -120,7 +133,9 @@ class WayToCoordinator {
     const stale = this.#remote;
     this.#remote = undefined;
     await stale?.close();
+    this.#refuseIfClosed();
     const lock = FileLock.tryTake(this.#lockPath, "exclusive");
+    this.#isTaken = lock === null;
     if (lock !== null) {
       try {
         this.#hosted = await this.#host(lock);
@@ -134,16 +149,17 @@ class WayToCoordinator {
     const prng = Prng.random();
     try {
       this.#remote = await RemoteService.connect({
-        url: this.#socketPath,
+        url: this.#socket.path,
         clock,
         prng,
         connectTimeoutMs: connectMs,
         timeoutMs: this.#parts.timeoutMs,
+        signal: this.#closing.signal,
       });
     } catch (error) {
       // It is about to listen, or about to end: the backend tries again.
       if (!isPdpmError(error)) throw error;
-      throw unreachable(error);
+      throw this.#unreachable(error);
     }
   }
 
@@ -169,9 +185,9 @@ class WayToCoordinator {
         deposed: () => undefined,
       });
       undo.push(() => coordinator.close(timeoutMs));
-      rmSync(this.#socketPath, { force: true });
+      this.#socket.remove();
       const listener = await Listener.start({
-        at: { socketPath: this.#socketPath },
+        at: { socketPath: this.#socket.path },
         clock,
         hello: {
           protocol: wireVersion,
@@ -194,14 +210,9 @@ class WayToCoordinator {
       throw error;
     }
   }
-}
 
-function unreachable(cause?: unknown): PdpmError {
-  return new PdpmError("PDPM_UNAVAILABLE", "the store's coordinator cannot be reached", { cause });
-}
-
-function socketPathOf(directory: string, storeId: bigint): string {
-  const inside = join(directory, "coordinator.sock");
-  if (Buffer.byteLength(inside) <= socketPathMost) return inside;
-  return join(tmpdir(), `pdpm-${storeId.toString(16)}.sock`);
+  #unreachable(cause?: unknown): PdpmError {
+    const text = this.silent() ?? "the store's coordinator cannot be reached";
+    return new PdpmError("PDPM_UNAVAILABLE", text, { cause });
+  }
 }

@@ -33,6 +33,8 @@ export interface RemoteOptions {
   readonly connectTimeoutMs?: number;
   /** A server that is silent for two of these is given up. @defaultValue 10000 */
   readonly keepAliveMs?: number;
+  /** Ends the first attempt early. */
+  readonly signal?: AbortSignal;
 }
 
 interface Pending {
@@ -93,6 +95,8 @@ export class RemoteService {
    */
   static async connect(options: RemoteOptions): Promise<RemoteService> {
     const remote = new RemoteService(options);
+    const onAbort = (): void => void remote.close(); // Never rejects.
+    options.signal?.addEventListener("abort", onAbort);
     try {
       await remote.#connector.connected();
       remote.#connector.keepTrying();
@@ -100,6 +104,8 @@ export class RemoteService {
     } catch (error) {
       await remote.close();
       throw error;
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
     }
   }
 

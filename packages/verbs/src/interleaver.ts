@@ -380,7 +380,7 @@ export class Interleaver {
   #whoWaits(): string {
     const waits = [...this.#living].map(
       ({ client, name, operation }) =>
-        `client ${client.id} ${name} (${operation.waitingFor ?? "on its way"})`,
+        `client ${client.id} ${name} (${operation.awaited ?? "on its way"})`,
     );
     return waits.join(", ");
   }

@@ -24,8 +24,11 @@ export class Operation {
   readonly fabric: Fabric;
   /** Round trips so far (rounds with at least one verb). */
   roundTrips = 0;
-  /** Whom it waits for, in words: a deadline then reports PDPM_BUSY with this text. */
-  waitingFor: string | undefined;
+  /**
+   * Whom it waits for, in words: a deadline then reports PDPM_BUSY with this text. A function is
+   * asked at the deadline, and may know nobody.
+   */
+  waitingFor: string | (() => string | undefined) | undefined;
   /** The backend's: the state of shared tables that this operation has seen. */
   epoch = 0;
   /** Of the runner: its place among those that run. */
@@ -39,6 +42,12 @@ export class Operation {
     this.counters = counters;
     this.fabric = fabric;
     counters.operations += 1;
+  }
+
+  /** Whom it waits for now, in words. */
+  get awaited(): string | undefined {
+    const { waitingFor } = this;
+    return typeof waitingFor === "function" ? waitingFor() : waitingFor;
   }
 
   /** Whether anything of it may have taken effect. */

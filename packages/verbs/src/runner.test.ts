@@ -216,6 +216,24 @@ describe("when replies are late", () => {
     expect(error.message).toContain("process 7 holds the lock");
   });
 
+  test("whom it waits for is asked at the deadline, and may be nobody", async () => {
+    const { runner } = setup();
+    const ends: Promise<PdpmError>[] = [];
+    let who: string | undefined = "too early";
+    for (const waitingFor of [() => who, () => undefined]) {
+      const operation = runner.operation("put");
+      const work = runner.run(operation, lockedWrite([]), { timeoutMs: 20 }) as Promise<string>;
+      operation.waitingFor = waitingFor;
+      ends.push(work.then(() => expect.fail("it did not fail")).catch((error) => error));
+    }
+    who = "process 8 hosts it";
+    await vi.advanceTimersByTimeAsync(30);
+    const [named, unnamed] = await Promise.all(ends);
+    expect(named).toMatchObject({ code: "PDPM_BUSY", outcome: "not-applied" });
+    expect(named?.message).toContain("process 8 hosts it");
+    expect(unnamed).toMatchObject({ code: "PDPM_TIMEOUT", outcome: "not-applied" });
+  });
+
   test("a protocol that ends well after its caller left disturbs nobody", async () => {
     const { fabric, runner } = setup();
     function* stubborn(): Protocol<string> {

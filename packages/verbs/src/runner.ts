@@ -199,9 +199,10 @@ const noLimits: Limits = {};
 
 /** What a caller is told whose wait ended: why, for whom it waited, and the outcome. */
 export function reasonFor(operation: Operation, why: PdpmError): PdpmError {
-  const { outcome, waitingFor } = operation;
-  if (why.code === "PDPM_TIMEOUT" && waitingFor !== undefined) {
-    return new PdpmError("PDPM_BUSY", `${waitingFor}; the deadline passed`, { outcome });
+  const { outcome } = operation;
+  const whom = why.code === "PDPM_TIMEOUT" ? operation.awaited : undefined;
+  if (whom !== undefined) {
+    return new PdpmError("PDPM_BUSY", `${whom}; the deadline passed`, { outcome });
   }
   return why.withOutcome(outcome);
 }
