@@ -1,0 +1,32 @@
+// Of each design a few operations in which a client dies at every point; all of them, and the power
+// failing as well, are in the *-deaths.long.test.ts.
+
+import { expect, test } from "vitest";
+import * as central from "./central-death-scenes.ts";
+import * as clover from "./clover-death-scenes.ts";
+import * as direct from "./direct-death-scenes.ts";
+import { everyDeath, everyServiceDeath, type ServedScene } from "./every-death.ts";
+
+test.each(["update", "delete", "conditional put, lost"])("Direct: %s", async (name) => {
+  const build = direct.scenes[name];
+  if (build === undefined) throw new Error(`no scene is called ${name}`);
+  const { rounds, points } = await everyDeath(build, false);
+  expect([rounds, points]).toEqual(direct.counted[name]);
+});
+
+async function expectCounted(
+  build: (() => Promise<ServedScene>) | undefined,
+  counted: readonly number[] | undefined,
+): Promise<void> {
+  if (build === undefined) throw new Error("there is no such scene");
+  const { rounds, points } = await everyDeath(build, false);
+  expect([rounds, points, await everyServiceDeath(build)]).toEqual(counted);
+}
+
+test.each(["insert", "update", "delete", "conditional put, lost", "retire"])("Clover: %s", (name) =>
+  expectCounted(clover.scenes[name], clover.counted[name]),
+);
+
+test.each(["insert", "update", "delete", "clean"])("Central: %s", (name) =>
+  expectCounted(central.scenes[name], central.counted[name]),
+);
