@@ -181,7 +181,7 @@ export class World {
   }
 
   /** A client of whoever coordinates. */
-  async client(): Promise<CentralBackend> {
+  async client(more: { readonly silent?: () => string | undefined } = {}): Promise<CentralBackend> {
     this.#ids += 1;
     const clientId = this.#ids;
     const parts = {
@@ -191,6 +191,7 @@ export class World {
       clientId,
       counters: new CounterTable(),
       leave: async () => {},
+      ...more,
     };
     return CentralBackend.open(parts, 5000);
   }

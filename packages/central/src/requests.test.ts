@@ -111,6 +111,38 @@ test("without a coordinator a caller hears so at its deadline, and nothing was a
   await client.close(30);
 });
 
+test("a deadline in the middle of a call names the host if it is known, else what kept the last call", async () => {
+  for (const host of [undefined, "pid 7 hosts it"]) {
+    const world = new World();
+    await world.start();
+    const client = await world.client({ silent: () => host });
+    let calls = 0;
+    world.way = () => {
+      calls += 1;
+      return calls % 2 === 1 ? Promise.resolve({ refused: true }) : never;
+    };
+    const said = host ?? "the coordinator of this store changes";
+    const limits = { timeoutMs: 60 };
+    const key = toKey("k");
+    const get = await failureOf(client.get(key, limits), "PDPM_BUSY");
+    expect(get.text).toBe(`${said}; the deadline passed`);
+    expect(calls).toBe(2);
+    await client.close(30);
+  }
+});
+
+test("a write that a silent host has in hand names it, and its outcome is unknown", async () => {
+  const world = new World();
+  await world.start();
+  const client = await world.client({ silent: () => "pid 7 hosts it" });
+  await world.put(client, "k", "v");
+  world.way = () => never;
+  const put = client.put(toKey("k"), new Uint8Array(1), undefined, { timeoutMs: 30 });
+  const error = await failureOf(put, "PDPM_BUSY", "unknown");
+  expect(error.text).toBe("pid 7 hosts it; the deadline passed");
+  await client.close(30);
+});
+
 test("the caller's buffer is its own again when it leaves", async () => {
   const world = new World();
   await world.start();

@@ -21,6 +21,7 @@ import {
 } from "./protocol.ts";
 import { WriteSlots } from "./write-slots.ts";
 
+const changing = "the coordinator of this store changes";
 /** Of what is left of a caller's time the answer's way back gets a tenth, up to this. */
 const wayBackMsMost = 50;
 
@@ -86,8 +87,10 @@ export function* askCoordinator<O extends CentralQuestion["op"]>(
 ): Protocol<CentralResultOf[O]> {
   const { session, operation } = context;
   const patience = new Patience(context);
+  /** Why there was no answer the last time. */
+  let why: string | undefined;
   for (;;) {
-    operation.waitingFor = session.silent;
+    operation.waitingFor = whoAnswers(session, why);
     const [reply] = yield [call(coordinatorServer, { op, ...body, timeoutMs: timeLeft(context) })];
     operation.waitingFor = undefined;
     const text = notAnswered(reply);
@@ -97,7 +100,8 @@ export function* askCoordinator<O extends CentralQuestion["op"]>(
       if ("failed" in answer) throw failureOf(answer.failed);
     }
     session.repeated += 1;
-    yield* patience.wait(text ?? "the coordinator of this store changes");
+    why = text ?? changing;
+    yield* patience.wait(why);
   }
 }
 
@@ -114,19 +118,21 @@ export function* sendWrite<O extends CentralWrite["op"]>(
   const ticket = session.slots.take();
   /** Who may have carried it out already. */
   let sentTo: Greeting | undefined;
+  let why: string | undefined;
   try {
     for (;;) {
       const greeting = yield* greet(context);
       if (sentTo !== undefined && sentTo !== greeting) throw inDoubt();
       const named = { ticket: { ...greeting, ...ticket }, timeoutMs: timeLeft(context) };
-      operation.waitingFor = session.silent;
+      operation.waitingFor = whoAnswers(session, why);
       const [reply] = yield [commitPoint(call(coordinatorServer, { op, ...body, ...named }))];
       operation.waitingFor = undefined;
       const text = notAnswered(reply);
       if (text !== undefined) {
         if ((reply as PdpmError).outcome === "unknown") sentTo = greeting;
         session.repeated += 1;
-        yield* patience.wait(text);
+        why = text;
+        yield* patience.wait(why);
         continue;
       }
       const answer = reply as CentralReply<CentralResultOf[O]>;
@@ -139,7 +145,8 @@ export function* sendWrite<O extends CentralWrite["op"]>(
       if (sentTo !== undefined) throw inDoubt();
       operation.hadNoEffect();
       if (session.greeting === greeting) session.greeting = undefined;
-      yield* patience.wait("the coordinator of this store changes");
+      why = changing;
+      yield* patience.wait(why);
     }
   } finally {
     session.slots.give(ticket);
@@ -170,6 +177,11 @@ export function* greet(context: ClientContext): Protocol<Greeting> {
 export function* sayGoodBye({ session }: ClientContext): Protocol<void> {
   const { greeting } = session;
   if (greeting !== undefined) yield [call(coordinatorServer, { op: "bye", greeting })];
+}
+
+/** Whom a call waits for at its deadline: a host that is known, else what kept the last call. */
+function whoAnswers({ silent }: ClientSession, why: string | undefined): () => string | undefined {
+  return why === undefined ? silent : () => silent() ?? why;
 }
 
 /** Why there is no answer, in words; undefined when there is one. @throws what is no loss */
