@@ -120,7 +120,7 @@ export const counted: Readonly<Record<string, readonly [number, number, number]>
   "conditional put, lost": [4, 7, 0],
   refill: [6, 6, 3],
   growth: [10, 13, 4],
-  retire: [6, 11, 2],
+  retire: [7, 11, 2],
   work: [11, 14, 4],
   pulse: [2, 3, 1],
   "hand back": [1, 2, 1],

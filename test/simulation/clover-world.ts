@@ -318,7 +318,7 @@ export class World {
       this.interleaver.spawn(simulated, operation, "close", leave(), (ended) => {
         if ("error" in ended) this.excuse(ended.error as PdpmError);
         else identity.hasLeft = ended.value === "left";
-        // Whoever knows what became of all that it asked for, and gave everything back, owes nothing.
+        // Who knows what became of all that it asked for, and gave everything back, owes nothing.
         const mayOwe = this.#isUnsure || simulated.isFenced;
         assert(mayOwe || identity.hasLeft, `client ${simulated.id} owes buffers that it has not`);
       });

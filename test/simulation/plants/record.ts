@@ -1,6 +1,6 @@
 // Notes for each plant, in each of its designs, a seed that catches it (caught.json). A note that
-// still holds stays; otherwise the seeds are run from 1 on until one does. A seed that fails without
-// the plant as well catches nothing.
+// still holds stays; otherwise the seeds are run from 1 on until one does. A seed that fails
+// without the plant as well catches nothing.
 
 import { plants } from "./all-plants.ts";
 import { loadWorld } from "./bundle.ts";
