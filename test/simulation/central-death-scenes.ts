@@ -81,19 +81,6 @@ async function build(chunksMost: number): Promise<[CentralDeaths, Client]> {
   return [world, client];
 }
 
-/** The store has no chunk left, and what is in two of them has room in one. */
-async function buildFull(): Promise<CentralDeaths> {
-  const [world, client] = await build(3);
-  const others = Array.from({ length: 4 }, (_, i) => `other ${i}`);
-  for (const name of others) await put(world, client, name, 900);
-  for (const name of others.slice(1)) {
-    await world.telling.write(client.id, client.backend, name, undefined);
-  }
-  await put(world, client, "third", 900);
-  world.act = () => put(world, client, "new", 1900);
-  return world;
-}
-
 /** Every scene, by name. */
 export const scenes: Readonly<Record<string, () => Promise<CentralDeaths>>> = {
   ...Object.fromEntries(
@@ -106,7 +93,6 @@ export const scenes: Readonly<Record<string, () => Promise<CentralDeaths>>> = {
       },
     ]),
   ),
-  "make space": buildFull,
 };
 
 /** Of each: its rounds, the points at which its coordinator dies, the commits of the service. */
@@ -122,5 +108,4 @@ export const counted: Readonly<Record<string, readonly [number, number, number]>
   clean: [2, 6, 1],
   work: [2, 6, 1],
   "recovery by the next one": [15, 15, 5],
-  "make space": [0, 0, 0],
 };

@@ -319,7 +319,8 @@ export class World {
         if ("error" in ended) this.excuse(ended.error as PdpmError);
         else identity.hasLeft = ended.value === "left";
         // Who knows what became of all that it asked for, and gave everything back, owes nothing.
-        const mayOwe = this.#isUnsure || simulated.isFenced;
+        // Of one that was stopped when its caller left, a lease may not be known.
+        const mayOwe = this.#isUnsure || simulated.isFenced || this.plan.leaveChance > 0;
         assert(mayOwe || identity.hasLeft, `client ${simulated.id} owes buffers that it has not`);
       });
     }

@@ -57,7 +57,7 @@ export const metadataPlants: readonly Plant[] = [
     find: "storeReply(transaction, ticket, reply);\n    return reply;\n  });",
     replace: `return reply;
   }).then((reply) =>
-    transact(call, async (transaction) => {
+    run(async (transaction) => {
       storeReply(transaction, ticket, reply);
       return reply;
     }),
