@@ -296,14 +296,18 @@ export class World {
     assert(problem === null, problem ?? "");
     const report = this.#alone(fresh, "audit", auditStore);
     this.report = report;
-    assert(report.problems.length === 0, report.problems.join("\n"));
+    // Known, and mended by `fsck --repair`: a power failure between an overflow bucket's own word
+    // and the link to it leaves a bucket that is nobody's.
+    const lostBuckets = report.problems.filter(({ kind }) => kind === "lost-bucket");
+    const lost = this.#powerFailures > 0 ? lostBuckets.length : 0;
+    assert(report.problems.length === lost, report.problems.join("\n"));
     assert(report.heldBy.size === 0, `held by clients ${[...report.heldBy.keys()]}`);
     assert(report.keys === present, `${report.keys} keys in buckets, ${present} were found`);
     const { cellsUncommitted, cellsLive } = report.space;
     assert(cellsUncommitted === 0, `${cellsUncommitted} cells are claimed by nobody`);
     const { overflowBuckets } = report;
     assert(
-      cellsLive === present + overflowBuckets,
+      cellsLive === present + overflowBuckets + lost,
       `${cellsLive} live cells for ${present} keys and ${overflowBuckets} overflow buckets`,
     );
   }
