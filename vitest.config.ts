@@ -23,6 +23,9 @@ const SECOND = 1000;
 /** Files that take too long for `npm test`; `npm run test:long` runs them. */
 const long = "{packages/*/src,test}/**/*.long.test.ts";
 
+/** Files that take longer than CI has; `npm run soak` runs them. */
+const soak = "test/**/*.soak.test.ts";
+
 /** A vitest project: its name, its files, and how long one test or hook of it may take. */
 function project(name: string, include: string[], seconds: number, alone = false) {
   return {
@@ -30,7 +33,7 @@ function project(name: string, include: string[], seconds: number, alone = false
     test: {
       name,
       include,
-      ...(include.includes(long) ? {} : { exclude: [long] }),
+      exclude: [long, soak].filter((pattern) => !include.includes(pattern)),
       testTimeout: seconds * SECOND,
       hookTimeout: seconds * SECOND,
       // Projects that spawn processes run one file at a time, after the others.
@@ -62,6 +65,7 @@ export default defineConfig({
       project("integration", ["test/integration/**/*.test.ts"], 120),
       project("crash", ["test/crash/**/*.test.ts"], 300, true),
       project("long", [long], 300),
+      project("soak", [soak], 3000),
     ],
   },
 });

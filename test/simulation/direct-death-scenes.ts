@@ -73,18 +73,6 @@ const settings: Readonly<Record<string, Setting>> = {
   },
 };
 
-/** The store has no chunk left but one that is empty and of another class. */
-async function buildFull(): Promise<DirectDeaths> {
-  const world = await DirectDeaths.build({ chunksMost: 3, names, bytes: 900 });
-  await settle(world);
-  await world.put(world.dying, fresh, 300);
-  await world.delete(world.dying, fresh);
-  await world.other?.leave();
-  world.other = undefined;
-  world.act = () => world.put(world.dying, fresh, 900);
-  return world;
-}
-
 /** Every scene, by name. */
 export const scenes: Readonly<Record<string, () => Promise<DirectDeaths>>> = {
   ...Object.fromEntries(
@@ -98,7 +86,6 @@ export const scenes: Readonly<Record<string, () => Promise<DirectDeaths>>> = {
       },
     ]),
   ),
-  "chunk of another class retired": buildFull,
 };
 
 /** Of each: its rounds, and the points at which its client dies. */
@@ -116,5 +103,4 @@ export const counted: Readonly<Record<string, readonly [number, number]>> = {
   "recovery of a lock by a reader": [11, 8],
   "recovery of a dead client": [78, 12],
   "recovery of a client dead in an insert": [78, 10],
-  "chunk of another class retired": [0, 0],
 };
