@@ -166,3 +166,18 @@ test("a fault of ours is not taken for a node that is out of reach", async () =>
   nodes[1].ws.fence = () => Promise.reject(new TypeError("a bug"));
   await expect(judge.judge(id, undefined)).rejects.toThrow("a bug");
 });
+
+test("who is about to enter is not fenced: its record does not say yet of which kind it is", async () => {
+  const making = { kind: 0, heartbeat: 0, pid: 0 } as unknown as LeaseFacts;
+  expect((await judge.judge(id, making)).alive).toBe(true);
+  now += leaseMs - 1;
+  expect((await judge.judge(id, making)).alive).toBe(true);
+  expect(fenced()).toEqual([]);
+  // It goes on as a client of either kind.
+  expect((await judge.judge(id, facts(LeaseKind.heartbeat))).alive).toBe(true);
+  // Or it died there.
+  now += leaseMs;
+  await judge.judge(id, making);
+  now += leaseMs;
+  expect((await judge.judge(id, making)).alive).toBe(false);
+});

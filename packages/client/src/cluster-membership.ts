@@ -58,7 +58,9 @@ export class ClusterMembership implements Membership {
   }
 
   async judge(id: number, lease: LeaseFacts | undefined): Promise<Judgement> {
-    if (lease?.kind === LeaseKind.heartbeat && this.#isFresh(id, lease)) {
+    // A record in the making does not say yet which kind its client is.
+    const isFile = lease === undefined || lease.kind === LeaseKind.file;
+    if (!isFile && this.#isFresh(id, lease)) {
       return { alive: true, who: `pid ${lease.pid}, over ws` };
     }
     try {
