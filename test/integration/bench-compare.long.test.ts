@@ -9,7 +9,6 @@ const scene = new Scene();
 const small = ["compare", "--records", "300", "--seconds", "0.15", "--warmup", "0.05"];
 
 test("for people: first words at once, a table of at most 100 columns, three sentences", async () => {
-  const before = temporaryFolders("compare");
   const start = performance.now();
   const running = new Running(scene, small);
   expect(await running.firstLine()).toContain(process.version);
@@ -26,17 +25,17 @@ test("for people: first words at once, a table of at most 100 columns, three sen
   const last = lines.slice(lines.lastIndexOf("") + 1);
   expect(last).toHaveLength(3);
   for (const sentence of last) expect(sentence).toMatch(/\d.*\.$/);
-  expect(temporaryFolders("compare")).toEqual(before);
+  expect(temporaryFolders("compare", running.pid)).toEqual([]);
 });
 
 test("an interrupted compare leaves no process and no file", async () => {
-  const before = temporaryFolders("compare");
   const running = new Running(scene, ["compare", "--records", "500", "--seconds", "30"]);
   await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
   await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect(temporaryFolders("compare", running.pid)).toHaveLength(1);
   const children = childrenOf(running.pid);
   running.signal("SIGINT");
   expect(await running.end()).toMatchObject({ signal: "SIGINT" });
   for (const { pid } of children) expect(isAlive(pid)).toBe(false);
-  expect(temporaryFolders("compare")).toEqual(before);
+  expect(temporaryFolders("compare", running.pid)).toEqual([]);
 });

@@ -31,12 +31,11 @@ for (const design of ["direct", "central", "clover"] as const) {
 for (const transport of ["ws", "mapped"]) {
   test(`a client killed in mid-bench over ${transport}: the others go on, the history checks`, async () => {
     const history = join(await scene.directory("memory"), "history");
-    const before = temporaryFolders("history");
     const words = ["bench", "--workload", "a", "--records", "20", "--clients", "3", "--json"];
     const how = ["--transport", transport, "--in-flight", "8", "--seconds", "3", "--warmup", "0"];
     const running = new Running(scene, [...words, ...how, "--history", history]);
     await eventually(30_000, "a client at work", () => {
-      const logs = temporaryFolders("history").filter((path) => !before.includes(path));
+      const logs = temporaryFolders("history", running.pid);
       const log = join(logs[0] ?? "", "client-1.jsonl");
       return existsSync(log) && statSync(log).size > 100_000;
     });
@@ -100,23 +99,24 @@ test("the processes of a bench that was killed end by themselves", async () => {
 });
 
 test("an interrupted bench leaves no process and no file", async () => {
-  const before = [...temporaryFolders("bench"), ...temporaryFolders("history")];
   const history = join(await scene.directory("memory"), "history");
   const words = ["bench", "--records", "300", "--seconds", "60", "--history", history];
   const running = new Running(scene, words);
-  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 4);
+  const made = () => ["bench", "history"].flatMap((name) => temporaryFolders(name, running.pid));
+  await eventually(20_000, "its processes", () => childrenOf(running.pid).length === 5);
   await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(made()).toHaveLength(2);
   const children = childrenOf(running.pid);
   running.signal("SIGINT");
   expect(await running.end()).toMatchObject({ signal: "SIGINT", stdout: "" });
   for (const { pid } of children) expect(isAlive(pid)).toBe(false);
-  expect([...temporaryFolders("bench"), ...temporaryFolders("history")]).toEqual(before);
+  expect(made()).toEqual([]);
 });
 
 test("workload e is refused where keys have no order, and nothing is left", async () => {
-  const before = temporaryFolders("bench");
-  const run = await pdpm(scene, ["bench", "--workload", "e", ...small]);
+  const running = new Running(scene, ["bench", "--workload", "e", ...small]);
+  const run = await running.end();
   expect(run).toMatchObject({ code: 2, stdout: "" });
   expect(run.stderr).toContain("supports.orderedKeys");
-  expect(temporaryFolders("bench")).toEqual(before);
+  expect(temporaryFolders("bench", running.pid)).toEqual([]);
 });

@@ -50,7 +50,6 @@ test("a stopped memory node: get ends in its time with exit code 5, and works ag
 });
 
 test("up prints the URL of a cluster, and ends it with itself", async () => {
-  const before = temporaryFolders("up");
   const up = new Running(scene, ["up", "--nodes", "3", "--json"]);
   const { url, nodes, server } = JSON.parse(await up.firstLine());
   expect(nodes).toHaveLength(3);
@@ -61,11 +60,11 @@ test("up prints the URL of a cluster, and ends it with itself", async () => {
   const run = (...words: string[]) => pdpm(scene, [...words, "--url", url]);
   expect(await run("put", "k", "v")).toMatchObject({ code: 0 });
   expect(await run("get", "k", "--transport", "ws")).toMatchObject({ stdout: "v" });
-  expect(temporaryFolders("up").length).toBe(before.length + 1);
+  expect(temporaryFolders("up", up.pid)).toHaveLength(1);
   up.signal("SIGINT");
   expect(await up.end()).toMatchObject({ code: 0, signal: null });
   for (const { pid } of children) expect(isAlive(pid)).toBe(false);
-  expect(temporaryFolders("up")).toEqual(before);
+  expect(temporaryFolders("up", up.pid)).toEqual([]);
 });
 
 test("what stands in a directory of up is there again the next time", async () => {

@@ -133,12 +133,12 @@ export function eventually(ms: number, what: string, holds: () => boolean): Prom
   });
 }
 
-/** The folders that a command with this name has made in the places for temporary files. */
-export function temporaryFolders(name: string): string[] {
+/** The folders of this name that the process `pid` has made in the places for temporary files. */
+export function temporaryFolders(name: string, pid: number): string[] {
   return ["/tmp", "/dev/shm"]
     .filter((parent) => existsSync(parent))
     .flatMap((parent) => readdirSync(parent).map((each) => join(parent, each)))
-    .filter((path) => path.includes(`/pdpm-${name}-`))
+    .filter((path) => path.includes(`/pdpm-${name}-${pid}-`))
     .sort();
 }
 

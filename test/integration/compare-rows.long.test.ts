@@ -3,14 +3,14 @@
 
 import { expect, test } from "vitest";
 import { Scene } from "../support/processes.ts";
-import { isAlive, pdpm, temporaryFolders } from "./cli-runs.ts";
+import { isAlive, Running, temporaryFolders } from "./cli-runs.ts";
 
 const scene = new Scene();
 const small = ["compare", "--records", "300", "--seconds", "0.15", "--warmup", "0.05"];
 
 test("18 rows: verified, and over ws every verb that was posted was applied", async () => {
-  const before = temporaryFolders("compare");
-  const { code, stdout, stderr } = await pdpm(scene, [...small, "--json"]);
+  const running = new Running(scene, [...small, "--json"]);
+  const { code, stdout, stderr } = await running.end();
   expect(code, stderr).toBe(0);
   const { rows, processes, environment, medium } = JSON.parse(stdout);
   const names = rows.map(
@@ -42,5 +42,5 @@ test("18 rows: verified, and over ws every verb that was posted was applied", as
   }
   expect(environment.cores).toBeGreaterThan(0);
   expect(["/dev/shm", "/tmp"].some((place) => medium.path.startsWith(place))).toBe(true);
-  expect(temporaryFolders("compare")).toEqual(before);
+  expect(temporaryFolders("compare", running.pid)).toEqual([]);
 });

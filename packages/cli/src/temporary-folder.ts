@@ -40,14 +40,14 @@ export class TemporaryFolder {
   }
 
   /**
-   * Makes one.
+   * Makes one; its path names the process, so whoever finds it left behind knows whose it was.
    * @param memoryBytes - What will be kept there: /dev/shm is taken when it has twice as much free.
    *   Without it the folder is in the system's directory for temporary files.
    */
   static async make(name: string, memoryBytes?: number): Promise<TemporaryFolder> {
     const parent =
       memoryBytes !== undefined && (await hasRoom(2 * memoryBytes)) ? memoryFolder : tmpdir();
-    return new TemporaryFolder(await mkdtemp(join(parent, `pdpm-${name}-`)));
+    return new TemporaryFolder(await mkdtemp(join(parent, `pdpm-${name}-${process.pid}-`)));
   }
 
   /** Removes it and everything in it. */
