@@ -59,6 +59,7 @@ export function* advance(context: Context, moves: readonly Move[]): Protocol<Adv
       if (reply === "moved") {
         freed += move.freed.length;
         moved.push(move);
+        context.session.retiring.begins(toKey(move.key), move.next);
       } else if (reply.head !== null) refused.add(toKey(move.key));
     }
     yield* leadPast(context, moved);
@@ -67,17 +68,25 @@ export function* advance(context: Context, moves: readonly Move[]): Protocol<Adv
   return { freed, refused };
 }
 
-/** Moves that together free about `batchMost` versions. */
+/**
+ * About as many moves and freed versions as one request carries. The more they are, the more often
+ * two of them free buffers of one span, which are one record.
+ */
+const portionWeight = 16_384;
+
+/** Moves that together weigh about `portionWeight`. */
 function portionsOf(moves: readonly Move[]): Move[][] {
   const portions: Move[][] = [];
-  let weight = batchMost;
+  let weight = 0;
   for (const move of moves) {
+    const portion = portions.at(-1);
     weight += 1 + move.freed.length;
-    if (weight > batchMost) {
-      portions.push([]);
+    if (portion !== undefined && weight <= portionWeight && portion.length < batchMost) {
+      portion.push(move);
+    } else {
+      portions.push([move]);
       weight = 1 + move.freed.length;
     }
-    portions.at(-1)?.push(move);
   }
   return portions;
 }

@@ -33,15 +33,8 @@ export function* pulse(context: Context): Protocol<void> {
 
 /** Reports what was replaced and deleted, and refills what runs low. */
 export function* work(context: Context): Protocol<void> {
-  const { pool, retiring } = context.session;
-  if (!retiring.isBusy) {
-    retiring.isBusy = true;
-    try {
-      yield* report(context);
-    } finally {
-      retiring.isBusy = false;
-    }
-  }
+  const { pool } = context.session;
+  yield* report(context);
   yield* publishShortcuts(context);
   for (const sizeClass of pool.lowClasses()) {
     if (!pool.refilling.has(sizeClass)) yield* refill(context, sizeClass);
@@ -49,12 +42,12 @@ export function* work(context: Context): Protocol<void> {
 }
 
 /** While this client writes, only as much as must be; when it rests, all. */
-function* report({ session, operation }: Context): Protocol<void> {
-  const { retiring } = session;
+function* report(context: Context): Protocol<void> {
+  const { retiring } = context.session;
   let isDue = retiring.isDue;
   for (;;) {
     const which = retiring.rests() ? "any" : isDue ? "many" : "none";
-    yield* retireSome({ session, operation }, which);
+    yield* retireSome(context, which);
     isDue &&= retiring.isWorthMore;
     if (!isDue && !retiring.hasToWalk && (which !== "any" || retiring.isEmpty)) return;
     // Others want to commit, too: whoever comes back at once finds the lock free before them.

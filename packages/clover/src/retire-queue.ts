@@ -25,8 +25,9 @@ export interface Superseded {
 /** Which keys a report is about; chains that are to be walked always are. */
 export type Reported = "any" | "many" | "none";
 
-/** Keys that a report takes at most. */
+/** Keys that a report takes at most: of a client at rest, and of one that writes. */
 export const reportKeysMost = 512;
+const largeReportKeysMost = 16_384;
 /** Superseded versions, and their bytes, beyond which writers wait for a report (H16). */
 const lagMost = { versions: 2 ** 17, bytes: 2 ** 27 };
 /** The bytes are at most this part of the store. */
@@ -47,7 +48,7 @@ export class RetireQueue {
   /** Something was superseded since the last turn. */
   #isFresh = false;
   readonly #lagBytesMost: number;
-  /** A report is under way. */
+  /** A report is under way: of two, the later one might arrive first, and be refused. */
   isBusy = false;
 
   /** Of a store that may grow to `storeBytes`. */
@@ -94,7 +95,31 @@ export class RetireQueue {
   }
 
   #isOver(part: number): boolean {
-    return this.lag >= part * lagMost.versions || this.#lagBytes >= part * this.#lagBytesMost;
+    return this.#fullness >= part;
+  }
+
+  get #fullness(): number {
+    return Math.max(this.lag / lagMost.versions, this.#lagBytes / this.#lagBytesMost);
+  }
+
+  /**
+   * The key's chain begins with `head` now. What stood before it was freed, perhaps by a walk that
+   * knew more than this queue: to report that once more would only be refused.
+   */
+  begins(key: Key, head: Pointer): void {
+    const entry = this.#superseded.get(key);
+    if (entry === undefined || entry.freed[0] === head) return;
+    if (entry.next === head) {
+      this.#takeOut(entry);
+      return;
+    }
+    const first = entry.freed.indexOf(head);
+    if (first < 0) return;
+    const bytes = (entry.bytes * first) / entry.freed.length;
+    entry.freed.splice(0, first);
+    entry.bytes -= bytes;
+    this.lag -= first;
+    this.#lagBytes -= bytes;
   }
 
   /** The key's chain was sealed. */
@@ -115,19 +140,27 @@ export class RetireQueue {
   }
 
   /**
-   * Takes up to `reportKeysMost` keys out, those that waited longest: of all keys, of those that
-   * have no fewer versions than the average, or of none.
+   * Takes keys out, those that waited longest. "many": all that have more versions than the average
+   * one, and others until the queue is at rest; few large reports write a span's record less often
+   * than many small ones.
    */
   takeSuperseded(which: Reported): Superseded[] {
-    if (which === "none") return [];
-    const least = which === "any" ? 1 : this.lag / this.#superseded.size;
     const taken: Superseded[] = [];
-    for (const entry of this.#superseded.values()) {
-      if (taken.length >= reportKeysMost) break;
-      if (entry.freed.length >= least) taken.push(entry);
-    }
-    for (const entry of taken) this.#takeOut(entry);
+    if (which === "any") this.#take(taken, reportKeysMost, () => true);
+    if (which !== "many") return taken;
+    const average = this.lag / this.#superseded.size;
+    this.#take(taken, largeReportKeysMost, ({ freed }) => freed.length > average);
+    this.#take(taken, largeReportKeysMost, () => this.isWorthMore);
     return taken;
+  }
+
+  #take(taken: Superseded[], most: number, isWanted: (entry: Superseded) => boolean): void {
+    for (const entry of this.#superseded.values()) {
+      if (taken.length >= most) return;
+      if (!isWanted(entry)) continue;
+      this.#takeOut(entry);
+      taken.push(entry);
+    }
   }
 
   #takeOut({ key, freed, bytes }: Superseded): void {

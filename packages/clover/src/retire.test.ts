@@ -10,7 +10,7 @@ import { type Client, World } from "./contract-scene.ts";
 import { forgetChain } from "./forget.ts";
 import { giveEverythingBack } from "./hand-back.ts";
 import { markHeads } from "./head-marks.ts";
-import { retireAll, retireSome } from "./retire.ts";
+import { retireAll, retireSome, sweepKeys } from "./retire.ts";
 
 async function updated(times: number): Promise<{ world: World; client: Client }> {
   const world = new World();
@@ -58,6 +58,34 @@ test("a report that fails is not forgotten", async () => {
   expect(client.session.retiring.isEmpty).toBe(false);
   await client.run(retireAll);
   expect((await world.chain(client, "key")).length).toBe(1);
+});
+
+test("reports of one key follow each other, and none is refused", async () => {
+  const { world, client } = await updated(5);
+  const replies: unknown[] = [];
+  world.before = async (_client, { do: wanted }) => {
+    if (wanted === "advance") replies.push(client.session.retiring.isBusy);
+  };
+  const first = client.step((context) => retireSome(context, "any"));
+  await first.advance(1);
+  // Its change is on the way; meanwhile there is more.
+  await client.put("key", "value 6");
+  const second = client.step((context) => retireSome(context, "any"));
+  await second.advance(5);
+  expect(client.session.retiring.lag).toBe(1);
+  await first.advance(100);
+  await second.advance(100);
+  expect([first.result, second.result, replies]).toEqual([true, true, [true, true]]);
+  expect((await world.chain(client, "key")).length).toBe(1);
+  expect(client.session.events.retired).toBe(6);
+});
+
+test("a walk that frees what waits here leaves nothing of it to report", async () => {
+  const { world, client } = await updated(5);
+  await client.run((context) => sweepKeys(context, [toKey("key")]));
+  expect(client.session.retiring.isEmpty).toBe(true);
+  expect((await world.chain(client, "key")).length).toBe(1);
+  expect(await client.run((context) => retireSome(context, "any"))).toBe(false);
 });
 
 test("writers wait while too much is unreported", async () => {

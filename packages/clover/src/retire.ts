@@ -6,7 +6,7 @@
 // others of that kind. What the queue does not know, because the client that did died, a full
 // collection finds.
 
-import type { Key } from "@pdpm/kv";
+import { type Key, Patience } from "@pdpm/kv";
 import { headMarkOf } from "@pdpm/layout";
 import type { Move } from "@pdpm/metadata-server/protocol";
 import type { Protocol } from "@pdpm/verbs";
@@ -26,8 +26,23 @@ import {
 /** Keys of one turn whose chains are walked although this client did not supersede anything. */
 const walkedMost = 256;
 
-/** Reports one batch, and walks what is to be walked. True if anything was freed. */
+/**
+ * Reports one batch, and walks what is to be walked; after the report that is under way, if one is.
+ * True if anything was freed.
+ */
 export function* retireSome(context: Context, which: Reported): Protocol<boolean> {
+  const { retiring } = context.session;
+  const patience = new Patience(context);
+  while (retiring.isBusy) yield* patience.wait("replaced versions are being reported");
+  retiring.isBusy = true;
+  try {
+    return yield* report(context, which);
+  } finally {
+    retiring.isBusy = false;
+  }
+}
+
+function* report(context: Context, which: Reported): Protocol<boolean> {
   const { retiring } = context.session;
   const toWalk = new Set<Key>(retiring.takeToWalk(walkedMost));
   const superseded = retiring.takeSuperseded(which);

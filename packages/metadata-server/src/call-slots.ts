@@ -82,8 +82,6 @@ export function once<T extends ReplyValue>(
 /** A change of many parts that need not happen together. */
 export interface Batch<I, R extends ReplyValue, T extends ReplyValue> {
   readonly items: readonly I[];
-  /** About how many records the item touches. */
-  weigh(item: I): number;
   /** Does items, in order, in this transaction. */
   begin(transaction: Transaction): (item: I) => Promise<R>;
   /** The reply, of those of all items. */
@@ -115,7 +113,7 @@ export async function inParts<I, R extends ReplyValue, T extends ReplyValue>(
   }
 }
 
-/** What a commit of a batch leaves in its slot, and about how many records it touched. */
+/** What a commit of a batch leaves in its slot, and how many records it depends on. */
 interface Part extends Omit<SlotRecord, "sequence"> {
   readonly records: number;
 }
@@ -123,7 +121,7 @@ interface Part extends Omit<SlotRecord, "sequence"> {
 async function onePart<I, R extends ReplyValue, T extends ReplyValue>(
   transaction: Transaction,
   ticket: Ticket,
-  { items, weigh, begin, finish }: Batch<I, R, T>,
+  { items, begin, finish }: Batch<I, R, T>,
   recordsMost: number,
 ): Promise<Part> {
   const stored = await storedReply(transaction, ticket);
@@ -135,15 +133,12 @@ async function onePart<I, R extends ReplyValue, T extends ReplyValue>(
   }
   const doItem = begin(transaction);
   const first = replies.length;
-  let records = 0;
   for (const item of items.slice(first)) {
-    const weight = weigh(item);
-    if (records + weight > recordsMost && replies.length > first) break;
-    records += weight;
+    if (replies.length > first && transaction.records >= recordsMost) break;
     replies.push(await doItem(item));
   }
   const isComplete = replies.length === items.length;
   const reply = isComplete ? finish(replies) : replies;
   storeReply(transaction, ticket, reply, isComplete);
-  return { isComplete, reply, records };
+  return { isComplete, reply, records: transaction.records };
 }

@@ -45,7 +45,6 @@ export function makeChange(
     case "advance":
       return inParts(call, ticket, {
         items: change.moves,
-        weigh: ({ freed }) => 1 + freed.length,
         begin(transaction) {
           const space = new SpaceWriter(transaction, geometry);
           return (move) => directory.advance(transaction, space, move);
@@ -55,7 +54,6 @@ export function makeChange(
     case "forgetMany":
       return inParts(call, ticket, {
         items: change.keys,
-        weigh: ({ freed }) => 2 + freed.length,
         begin(transaction) {
           const space = new SpaceWriter(transaction, geometry);
           return (key) => directory.forget(transaction, space, key);
@@ -65,7 +63,6 @@ export function makeChange(
     case "clean":
       return inParts(call, ticket, {
         items: change.cells,
-        weigh: ({ stale }) => 1 + stale.length,
         begin(transaction) {
           const space = new SpaceWriter(transaction, geometry);
           return (cells) => directory.clean(transaction, space, cells);
@@ -150,7 +147,6 @@ function giveBack(
 ): Promise<"done"> {
   return inParts(call, ticket, {
     items: spans,
-    weigh: () => 2,
     begin(transaction) {
       const space = new SpaceWriter(transaction, geometry);
       return async (part) => {

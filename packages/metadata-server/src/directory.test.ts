@@ -100,6 +100,8 @@ test("nothing is freed twice, and no head moves onto a free buffer", async () =>
   await corrupt(advance(move(1, 2, [1, 0])));
   await corrupt(advance(move(1, 0, [1])));
   await corrupt(forget(1, 9, [1, 0]));
+  const nowhere = advance({ ...move(1, 2), next: buffer(77, 0) });
+  await expect(one.do(nowhere)).rejects.toThrow(/PDPM_CORRUPT: .*chunk 77 \+ 0, GC version 1/);
   // Damage stops what meets it, and nothing else.
   expect(await one.ask({ ask: "lookup", key: k })).toMatchObject({ head: buffer(1, 1) });
   expect(await one.do(advance(move(1, 2)))).toEqual(["moved"]);

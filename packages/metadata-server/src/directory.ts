@@ -90,7 +90,7 @@ export async function advance(
   if (await space.isFree(next)) {
     throw new PdpmError("PDPM_CORRUPT", `a chain leads to a free buffer, ${pointerText(next)}`);
   }
-  for (const pointer of freed) await space.free(pointer);
+  await space.free(freed);
   transaction.put(directoryOf(key), { ...record, head: next });
   return "moved";
 }
@@ -106,7 +106,7 @@ export async function forget(
   if (![head, ...record.stale].every((pointer) => all.has(pointer))) {
     throw new PdpmError("PDPM_INVALID_ARGUMENT", "forgetting a key frees all that it led to");
   }
-  for (const pointer of freed) await space.free(pointer);
+  await space.free(freed);
   transaction.put(directoryOf(key), undefined);
   const floor = floorOf(shardOf(key));
   if (commitNumber > ((await transaction.get(floor)) ?? 0)) transaction.put(floor, commitNumber);
@@ -140,7 +140,7 @@ export async function clean(
   const cells = new Set<Pointer>(stale);
   const kept = record?.stale.filter((pointer) => !cells.has(pointer)) ?? [];
   if (record === undefined || kept.length + cells.size !== record.stale.length) return "unknown";
-  for (const pointer of cells) await space.free(pointer);
+  await space.free([...cells]);
   transaction.put(directoryOf(key), { ...record, stale: kept });
   return "cleaned";
 }

@@ -1,6 +1,7 @@
 // How a store's chunks are divided into spans and buffers, and where a pointer leads in them.
 
 import {
+  type Address,
   addressIn,
   bufferBytes,
   buffersPerChunk,
@@ -10,7 +11,7 @@ import {
   type Pointer,
 } from "@pdpm/layout";
 import type { StoreLabel } from "@pdpm/layout/region-header";
-import { chunkRecordOf } from "./records.ts";
+import { type ChunkRecord, chunkRecordOf } from "./records.ts";
 import { type Soon, soon } from "./store.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -44,14 +45,23 @@ export function placeOf(
   pointer: Pointer,
 ): Soon<BufferPlace | undefined> {
   const address = addressIn(pointer);
-  const chunk = chunkOf(address);
-  return soon(transaction.get(chunkRecordOf(chunk)), (record) => {
-    if (record === undefined) return undefined;
-    const { sizeClass } = record;
-    const index = offsetOf(address) / bufferBytes(sizeClass);
-    if (!Number.isInteger(index)) return undefined;
-    if (index >= buffersPerChunk(geometry.chunkBytes, sizeClass)) return undefined;
-    const perSpan = buffersPerSpan(sizeClass);
-    return { chunk, span: Math.floor(index / perSpan), bit: index % perSpan, sizeClass };
-  });
+  return soon(transaction.get(chunkRecordOf(chunkOf(address))), (record) =>
+    placeIn(geometry, record, address),
+  );
+}
+
+/** The same with the record of the chunk that `address` is in. */
+export function placeIn(
+  geometry: Geometry,
+  record: ChunkRecord | undefined,
+  address: Address,
+): BufferPlace | undefined {
+  if (record === undefined) return undefined;
+  const { sizeClass } = record;
+  const index = offsetOf(address) / bufferBytes(sizeClass);
+  if (!Number.isInteger(index)) return undefined;
+  if (index >= buffersPerChunk(geometry.chunkBytes, sizeClass)) return undefined;
+  const perSpan = buffersPerSpan(sizeClass);
+  const span = Math.floor(index / perSpan);
+  return { chunk: chunkOf(address), span, bit: index % perSpan, sizeClass };
 }

@@ -32,7 +32,7 @@ export interface MetadataServiceOptions {
   readonly callTimeoutMs?: number;
   /**
    * Records that one commit of a batch touches, about, at most; a single item may touch more.
-   * @defaultValue 512
+   * @defaultValue 2048
    */
   readonly commitRecordsMost?: number;
 }
@@ -67,7 +67,7 @@ export class MetadataService {
   async handle<const R extends MetadataRequest>(request: R): Promise<ReplyTo<R>> {
     const reason = invalidRequest(request) ?? this.#invalidHere(request);
     if (reason !== null) throw new PdpmError("PDPM_INVALID_ARGUMENT", `not a request: ${reason}`);
-    const { store, clock, prng, callTimeoutMs = 10_000, commitRecordsMost = 512 } = this.#options;
+    const { store, clock, prng, callTimeoutMs = 10_000, commitRecordsMost = 2048 } = this.#options;
     const deadlineAt = clock.now() + callTimeoutMs;
     const call = { store, clock, prng, deadlineAt, commitRecordsMost };
     const isChange = !("ask" in request);

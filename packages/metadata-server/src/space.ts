@@ -9,7 +9,15 @@
 // - A free or spent buffer is never freed again: that would hand it out twice (PDPM_CORRUPT).
 
 import { PdpmError } from "@pdpm/base";
-import { gcVersionIn, gcVersionMost, type Pointer, pointerText } from "@pdpm/layout";
+import {
+  type Address,
+  addressIn,
+  chunkOf,
+  gcVersionIn,
+  gcVersionMost,
+  type Pointer,
+  pointerText,
+} from "@pdpm/layout";
 import {
   clearBit,
   countBits,
@@ -23,9 +31,16 @@ import {
   union,
 } from "./bitmap.ts";
 import { QueueEnd, queuedSpans } from "./free-queue.ts";
-import { type Geometry, placeOf } from "./geometry.ts";
+import { type BufferPlace, type Geometry, placeIn, placeOf } from "./geometry.ts";
 import { bitmapBytes, type ReturnedPart, type SpanPart } from "./protocol.ts";
-import { chunkRecordOf, leasedOf, queueEntryOf, type SpanRecord, spanOf } from "./records.ts";
+import {
+  type ChunkRecord,
+  chunkRecordOf,
+  leasedOf,
+  queueEntryOf,
+  type SpanRecord,
+  spanOf,
+} from "./records.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Spans in one lease at most: they are one commit, and stand in the stored reply. */
@@ -102,12 +117,18 @@ export async function isLeasedTo(
 /** A span while a transaction changes it: bitmaps of its own, changed in place. */
 type OpenSpan = { -readonly [F in keyof SpanRecord]: SpanRecord[F] };
 
-/** Returns buffers in one transaction. */
+/**
+ * Returns buffers in one transaction. Thousands are freed in one commit, most of them in spans and
+ * chunks that others of them are in, too: each of those is read once.
+ */
 export class SpaceWriter {
   readonly #transaction: Transaction;
   readonly #geometry: Geometry;
   readonly #queue: QueueEnd;
+  readonly #chunks = new Map<number, ChunkRecord | undefined>();
   readonly #open = new Map<number, OpenSpan>();
+  /** Spans as they were peeked at: grounds for a suspicion, no more. */
+  readonly #peeked = new Map<number, SpanRecord | undefined>();
 
   constructor(transaction: Transaction, geometry: Geometry) {
     this.#transaction = transaction;
@@ -116,33 +137,41 @@ export class SpaceWriter {
   }
 
   /**
-   * Frees a buffer that was live, whoever leases its span: a version may be superseded before its
-   * writer has given the span back. In the last life that its GC version allows it is spent
+   * Frees buffers that were live, whoever leases their spans: a version may be superseded before
+   * its writer has given the span back. In the last life that its GC version allows one is spent
    * instead.
    */
-  async free(pointer: Pointer): Promise<void> {
-    const place = await placeOf(this.#transaction, this.#geometry, pointer);
-    if (place === undefined) throw damaged(pointer, "is in no chunk");
-    const { chunk, span, bit, sizeClass } = place;
-    const record = await this.#openSpan(chunk, span);
-    if (hasBit(record.free, bit) || hasBit(record.spent, bit)) throw damaged(pointer, "is free");
-    clearBit(record.leased, bit);
-    setBit(gcVersionIn(pointer) === gcVersionMost ? record.spent : record.free, bit);
-    await this.#queueIfDue(sizeClass, chunk, span, record);
+  async free(pointers: readonly Pointer[]): Promise<void> {
+    for (const pointer of pointers) {
+      const address = addressIn(pointer);
+      if (!this.#chunks.has(chunkOf(address))) await this.#readChunk(address);
+      const place = this.#placeOf(address);
+      if (place === undefined) throw damaged(pointer, "is in no chunk");
+      const { chunk, span, bit, sizeClass } = place;
+      const record = this.#open.get(spanNumber(chunk, span)) ?? (await this.#openSpan(chunk, span));
+      if (hasBit(record.free, bit) || hasBit(record.spent, bit)) throw damaged(pointer, "is free");
+      clearBit(record.leased, bit);
+      setBit(gcVersionIn(pointer) === gcVersionMost ? record.spent : record.free, bit);
+      if (isDue(record)) await this.#queueUp(sizeClass, chunk, span, record);
+    }
   }
 
   /** Whether the buffer is free or spent. */
   async isFree(pointer: Pointer): Promise<boolean> {
-    const place = await placeOf(this.#transaction, this.#geometry, pointer);
+    const address = addressIn(pointer);
+    if (!this.#chunks.has(chunkOf(address))) await this.#readChunk(address);
+    const place = this.#placeOf(address);
     if (place === undefined) return true;
     const { chunk, span, bit } = place;
     const free = (record: SpanRecord | undefined): boolean =>
       record === undefined || hasBit(record.free, bit) || hasBit(record.spent, bit);
-    const open = this.#open.get(spanNumber(chunk, span));
+    const number = spanNumber(chunk, span);
+    const open = this.#open.get(number);
     if (open !== undefined) return free(open);
     const name = spanOf(chunk, span);
+    if (!this.#peeked.has(number)) this.#peeked.set(number, await this.#transaction.peek(name));
     // Only a suspicion makes the commit depend on the span, which others change all the time.
-    return free(await this.#transaction.peek(name)) && free(await this.#transaction.get(name));
+    return free(this.#peeked.get(number)) && free(await this.#transaction.get(name));
   }
 
   /**
@@ -177,7 +206,17 @@ export class SpaceWriter {
     record.leased = emptyBitmap(leased.length * 8);
     record.free = union(free, nowFree);
     record.spent = union(spent, nowSpent);
-    await this.#queueIfDue(chunkRecord.sizeClass, chunk, span, record);
+    if (isDue(record)) await this.#queueUp(chunkRecord.sizeClass, chunk, span, record);
+  }
+
+  async #readChunk(address: Address): Promise<void> {
+    const chunk = chunkOf(address);
+    this.#chunks.set(chunk, await this.#transaction.get(chunkRecordOf(chunk)));
+  }
+
+  /** The place at `address`, in a chunk that was read. */
+  #placeOf(address: Address): BufferPlace | undefined {
+    return placeIn(this.#geometry, this.#chunks.get(chunkOf(address)), address);
   }
 
   /** The span as this transaction will write it. */
@@ -193,16 +232,14 @@ export class SpaceWriter {
     return record;
   }
 
-  /** Queues a span when it belongs there and is not there yet. */
-  async #queueIfDue(
-    sizeClass: number,
-    chunk: number,
-    span: number,
-    record: OpenSpan,
-  ): Promise<void> {
-    if (record.owner !== 0 || record.sequence !== 0 || isEmpty(record.free)) return;
+  async #queueUp(sizeClass: number, chunk: number, span: number, record: OpenSpan): Promise<void> {
     record.sequence = await this.#queue.append(sizeClass, chunk, span);
   }
+}
+
+/** Whether a span belongs into the queue and is not there yet. */
+function isDue({ owner, sequence, free }: SpanRecord): boolean {
+  return owner === 0 && sequence === 0 && !isEmpty(free);
 }
 
 function damaged(pointer: Pointer, reason: string): PdpmError {

@@ -36,7 +36,7 @@ export interface Call {
   readonly prng: Prng;
   /** No commit is begun after it. */
   readonly deadlineAt: number;
-  /** Records that one commit of a batch touches, about, at most. */
+  /** A commit of a batch takes on no more when it depends on so many records. */
   readonly commitRecordsMost: number;
 }
 
