@@ -120,3 +120,39 @@ test("workload e is refused where keys have no order, and nothing is left", asyn
   expect(run.stderr).toContain("supports.orderedKeys");
   expect(temporaryFolders("bench", running.pid)).toEqual([]);
 });
+
+test("a client with few cursors asks more often, and the least lately used one is missed least", async () => {
+  const shares: number[] = [];
+  for (const [cursors, eviction] of [
+    ["1000", "fifo"],
+    ["50", "fifo"],
+    ["50", "lru"],
+  ] as const) {
+    const dir = join(await scene.directory("memory"), "store");
+    const how = ["--workload", "c", "--records", "1000", "--operations", "20000", "--clients", "1"];
+    const cache = ["--cursors", cursors, "--eviction", eviction, "--warmup", "0", "--json"];
+    const words = ["bench", "--dir", dir, ...how, ...cache];
+    const { code, stdout, stderr } = await pdpm(scene, words);
+    expect(code, stderr).toBe(0);
+    const { cursorHits, cursorMisses } = JSON.parse(stdout).events;
+    shares.push(cursorHits / (cursorHits + cursorMisses));
+  }
+  const [all, fifo, lru] = shares as [number, number, number];
+  expect(all).toBeGreaterThan(0.9);
+  expect(lru).toBeGreaterThan(fifo);
+  expect(fifo).toBeGreaterThan(0.1);
+  expect(lru).toBeLessThan(0.8);
+});
+
+test("options of cursors are refused where a design has none, before anything is made", async () => {
+  for (const [design, option] of [
+    ["central", ["--cursors", "5"]],
+    ["direct", ["--eviction", "lru"]],
+  ] as const) {
+    const dir = join(await scene.directory("memory"), "store");
+    const run = await pdpm(scene, ["bench", "--design", design, "--dir", dir, ...option]);
+    expect(run).toMatchObject({ code: 2, stdout: "" });
+    expect(run.stderr).toContain(`the store is of design ${design}`);
+    expect(existsSync(dir)).toBe(false);
+  }
+});

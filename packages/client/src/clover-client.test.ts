@@ -83,6 +83,7 @@ async function opened() {
     membership,
     looks: false,
     cursors: 100,
+    eviction: undefined,
     timeoutMs: 5000,
     counters: new CounterTable(),
     end: async () => {},

@@ -19,6 +19,7 @@ import {
 import { CloverHousekeeping } from "./clover-housekeeping.ts";
 import { Gate } from "./gate.ts";
 import type { Identity, Membership } from "./membership.ts";
+import type { Eviction } from "./options.ts";
 
 /** What a client stands on. */
 export interface CloverParts {
@@ -34,6 +35,7 @@ export interface CloverParts {
   /** Shows a metadata server that this client lives; embedded ones hold a lease file. */
   readonly pulse?: (clientId: number) => void;
   readonly cursors: number;
+  readonly eviction: Eviction | undefined;
   readonly timeoutMs: number;
   /** Counts what was posted before the client was put together, too. */
   readonly counters: CounterTable;
@@ -102,13 +104,14 @@ export class CloverClient {
   }
 
   #session({ clientId }: Identity): Session {
-    const { label, cursors } = this.#parts;
+    const { label, cursors, eviction } = this.#parts;
     return new Session({
       clientId,
       chunks: this.#chunks,
       chunksMost: label.chunksMost,
       durability: label.durability,
       cursorsMost: cursors,
+      eviction,
       prng: this.#prng.fork(`session ${clientId}`),
       running: () => this.#runner.running(),
       wake: () => this.housekeeping.wake(),

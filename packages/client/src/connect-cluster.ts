@@ -7,7 +7,7 @@ import { connectAll, labelCluster } from "./cluster.ts";
 import { ClusterMembership } from "./cluster-membership.ts";
 import { DirectClient } from "./direct-client.ts";
 import { mismatch } from "./new-store.ts";
-import type { CheckedOptions } from "./options.ts";
+import { type CheckedOptions, cursorsDefault } from "./options.ts";
 import type { ServerAddress } from "./url.ts";
 
 /** The client behind `connect`. */
@@ -33,7 +33,7 @@ export async function connectCluster<V>(
       label: label.label,
       nodes: nodes.map(({ fabric }) => fabric),
       membership: new ClusterMembership(clock, nodes),
-      cursors: options.cursors,
+      cursors: options.cursors ?? cursorsDefault,
       timeoutMs: options.timeoutMs,
       counters,
       end,

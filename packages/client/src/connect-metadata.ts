@@ -8,9 +8,9 @@ import { CounterTable } from "@pdpm/verbs";
 import { CloverClient } from "./clover-client.ts";
 import { connectAll, labelCluster } from "./cluster.ts";
 import { ClusterMembership } from "./cluster-membership.ts";
-import { mismatch } from "./new-store.ts";
+import { misfit, mismatch } from "./new-store.ts";
 import { noHousekeeping, type OpenClient } from "./open-client.ts";
-import type { CheckedOptions } from "./options.ts";
+import { type CheckedOptions, cursorsDefault } from "./options.ts";
 import { parseUrl, type ServerAddress } from "./url.ts";
 
 /** The client behind `connect` for Clover and Central. */
@@ -18,7 +18,7 @@ export async function connectMetadata<V>(
   server: ServerAddress,
   options: CheckedOptions<V>,
 ): Promise<OpenClient> {
-  const { timeoutMs, design } = options;
+  const { timeoutMs } = options;
   const remote = await RemoteService.connect({
     url: `ws://${server.text}`,
     clock: systemClock,
@@ -27,12 +27,8 @@ export async function connectMetadata<V>(
   });
   try {
     const { hello } = remote;
-    if (design !== undefined && design !== hello.design) {
-      throw new PdpmError(
-        "PDPM_WRONG_STORE",
-        `the store is of design ${hello.design}, not ${design}`,
-      );
-    }
+    const reason = misfit(options, hello.design);
+    if (reason !== null) throw new PdpmError("PDPM_WRONG_STORE", reason);
     if (hello.design === "central") return await connectCentral(remote, options);
     return await connectClover(remote, options);
   } catch (error) {
@@ -66,7 +62,7 @@ async function connectClover<V>(
 ): Promise<CloverClient> {
   const { hello } = remote;
   const clock = systemClock;
-  const { timeoutMs, transport, cursors } = options;
+  const { timeoutMs, transport, cursors = cursorsDefault, eviction } = options;
   let client: CloverClient | undefined;
   const onFenced = (): void => client?.fenced();
   const { servers } = parseUrl(nodesUrl(hello.memoryNodes), "direct");
@@ -93,6 +89,7 @@ async function connectClover<V>(
       looks: false,
       pulse: (clientId) => remote.pulse(clientId),
       cursors,
+      eviction,
       timeoutMs,
       counters,
       end: async () => {

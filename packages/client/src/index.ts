@@ -9,5 +9,5 @@ export { connect } from "./connect.ts";
 export { type Evicted, evict } from "./evict.ts";
 export { type FsckOptions, type FsckReport, fsck } from "./fsck.ts";
 export { open } from "./open.ts";
-export type { ClientOptions, Design, Durability, Transport } from "./options.ts";
+export type { ClientOptions, Design, Durability, Eviction, Transport } from "./options.ts";
 export { typedArray } from "./typed-array-codec.ts";

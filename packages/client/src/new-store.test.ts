@@ -13,7 +13,8 @@ test("the options that a store was made with fit it, and none at all do, too", (
     {},
     { maxBytes: 64 * MIB },
     { maxBytes: 100 * MIB, chunkBytes: 8 * MIB },
-    { design: "direct", durability: "process" },
+    { design: "direct", durability: "process", cursors: 5 },
+    { cursors: 5, eviction: "lru" },
   ]) {
     const label: StoreLabel = labelOfNew(wish(options), 1);
     expect(mismatch(wish(options), label)).toBeNull();
@@ -28,6 +29,9 @@ test.each([
   [{}, { chunkBytes: 8 * MIB }, "the store's chunks have 16777216 bytes"],
   [{}, { durability: "process" }, "the store's durability is power"],
   [{}, { design: "direct" }, "the store is of design clover, not direct"],
+  [{ design: "direct" }, { eviction: "lru" }, "eviction is for clover"],
+  [{ design: "central" }, { eviction: "fifo" }, "eviction is for clover"],
+  [{ design: "central" }, { cursors: 7 }, "whose clients remember no keys"],
 ])("a store made with %o refuses %o", (made, asked, text) => {
   expect(mismatch(wish(asked), labelOfNew(wish(made), 1))).toContain(text);
 });

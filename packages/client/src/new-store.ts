@@ -3,7 +3,7 @@
 
 import { PdpmError } from "@pdpm/base";
 import type { StoreLabel } from "@pdpm/layout/region-header";
-import type { CheckedOptions } from "./options.ts";
+import type { CheckedOptions, Design } from "./options.ts";
 
 const MIB = 2 ** 20;
 /** A store whose size is bounded is cut into at least about this many chunks. */
@@ -41,12 +41,26 @@ function chunkBytesFor(maxBytes: number | undefined): number {
   return Math.min(16 * MIB, Math.max(4 * MIB, fitting));
 }
 
+/** Why a client of a store of this design cannot be what the caller asked for, or null. */
+export function misfit<V>(options: CheckedOptions<V>, design: Design): string | null {
+  const { cursors, eviction } = options;
+  if (options.design !== undefined && options.design !== design) {
+    return `the store is of design ${design}, not ${options.design}`;
+  }
+  if (cursors !== undefined && design === "central") {
+    return "the store is of design central, whose clients remember no keys; leave cursors away";
+  }
+  if (eviction !== undefined && design !== "clover") {
+    return `the store is of design ${design}, and eviction is for clover; leave it away`;
+  }
+  return null;
+}
+
 /** Why a store that exists is not what the caller asked for, or null. */
 export function mismatch<V>(options: CheckedOptions<V>, label: StoreLabel): string | null {
-  const { design, durability, chunkBytes, maxBytes } = options;
-  if (design !== undefined && design !== label.design) {
-    return `the store is of design ${label.design}, not ${design}`;
-  }
+  const { durability, chunkBytes, maxBytes } = options;
+  const reason = misfit(options, label.design);
+  if (reason !== null) return reason;
   if (durability !== undefined && durability !== label.durability) {
     return `the store's durability is ${label.durability}, fixed at its creation`;
   }

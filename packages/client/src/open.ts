@@ -25,7 +25,12 @@ import { type FoundLabel, labelNode, newStoreId } from "./label-nodes.ts";
 import { enterNamespace } from "./namespace-guard.ts";
 import { labelOfNew, mismatch } from "./new-store.ts";
 import type { OpenClient } from "./open-client.ts";
-import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
+import {
+  type CheckedOptions,
+  type ClientOptions,
+  clientOptions,
+  cursorsDefault,
+} from "./options.ts";
 import { requireLinux } from "./platform.ts";
 
 /**
@@ -62,7 +67,9 @@ export async function openEmbedded<V>(
   options: CheckedOptions<V>,
 ): Promise<OpenClient> {
   const label = labelOfNew(options, 1);
+  const reason = mismatch(options, label);
   if (!existsSync(join(directory, regionFileName))) {
+    if (reason !== null) throw new PdpmError("PDPM_INVALID_ARGUMENT", `open: ${reason}`);
     await createRegionFile(directory, regionHeaderBytes + label.chunkBytes);
   }
   // Shared with other processes that have it open; a memory node holds it alone.
@@ -111,7 +118,8 @@ async function openDesign(embedded: Embedded): Promise<OpenClient> {
     label,
     nodes: [fabric],
     membership: new EmbeddedMembership(systemClock, directory, region, isDurable),
-    cursors: options.cursors,
+    cursors: options.cursors ?? cursorsDefault,
+    eviction: options.eviction,
     timeoutMs: options.timeoutMs,
     counters,
     end: () => endUse(systemClock, directory, region, lock),

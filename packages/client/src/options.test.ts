@@ -25,7 +25,8 @@ test("what is not given has its default, or stays open where it concerns a new s
     timeoutMs: 5000,
     transport: "auto",
     codec: bytesCodec,
-    cursors: 2 ** 20,
+    cursors: undefined,
+    eviction: undefined,
   });
 });
 
@@ -38,6 +39,7 @@ test("what is given comes through", () => {
     timeoutMs: 0,
     transport: "mapped",
     cursors: 1000,
+    eviction: "lru",
   } as const;
   expect(clientOptions({ ...given, codec: "json" }, "open")).toEqual({
     ...given,
@@ -56,6 +58,7 @@ test("a value of a wrong type or range is refused, and the option is named", () 
     transport: ["rdma", "", null],
     codec: ["yaml", 7, null, { name: "x" }],
     cursors: [0, -1, 0.5, Number.NaN, "1"],
+    eviction: ["LRU", "", 1, null],
   };
   for (const [name, values] of Object.entries(wrong)) {
     for (const value of values) {

@@ -14,6 +14,9 @@ export type Durability = "power" | "process";
 /** How memory is reached: mapped where it is on this host, else over ws; or one of the two. */
 export type Transport = "auto" | "mapped" | "ws";
 
+/** Which key a client forgets for another: the one learned first, or the one not used longest. */
+export type Eviction = "fifo" | "lru";
+
 /** Options of open() and connect(). */
 export interface ClientOptions<V = Uint8Array> {
   /** The design of a new store; of one that exists, what it must be. */
@@ -30,11 +33,16 @@ export interface ClientOptions<V = Uint8Array> {
   readonly transport?: Transport | undefined;
   /** What values are. @defaultValue "bytes" */
   readonly codec?: CodecName | Codec<V> | undefined;
-  /** Keys whose place this client remembers at most. @defaultValue 1048576 */
+  /**
+   * Keys whose place this client remembers at most; refused for Central, whose clients remember
+   * none. @defaultValue 1048576
+   */
   readonly cursors?: number | undefined;
+  /** Which key is forgotten when there are more; Clover only. @defaultValue "fifo" */
+  readonly eviction?: Eviction | undefined;
 }
 
-/** Options after the checks. What concerns a new store only stays undefined if it was not given. */
+/** Options after the checks. What a store decides upon stays undefined if it was not given. */
 export interface CheckedOptions<V> {
   readonly design: Design | undefined;
   readonly durability: Durability | undefined;
@@ -43,14 +51,17 @@ export interface CheckedOptions<V> {
   readonly timeoutMs: number;
   readonly transport: Transport;
   readonly codec: Codec<V>;
-  readonly cursors: number;
+  readonly cursors: number | undefined;
+  readonly eviction: Eviction | undefined;
 }
+
+/** Of a client that was not told another number. */
+export const cursorsDefault: number = 2 ** 20;
 
 const MIB = 2 ** 20;
 const chunkBytesLeast = 4 * MIB;
 const chunkBytesMost = 64 * MIB;
 const timeoutMsDefault = 5000;
-const cursorsDefault = 2 ** 20;
 
 function oneOf(...values: readonly string[]): Check {
   const reason = `must be one of ${values.join(", ")}`;
@@ -80,6 +91,7 @@ const checks: Checks = {
   transport: oneOf("auto", "mapped", "ws"),
   codec: checkCodec,
   cursors: wholeFrom(1),
+  eviction: oneOf("fifo", "lru"),
 };
 
 /**
@@ -106,7 +118,8 @@ export function clientOptions<V>(
     timeoutMs: options.timeoutMs ?? timeoutMsDefault,
     transport,
     codec: codecOf(options.codec ?? (bytesCodec as unknown as Codec<V>)),
-    cursors: options.cursors ?? cursorsDefault,
+    cursors: options.cursors,
+    eviction: options.eviction,
   };
 }
 

@@ -27,7 +27,12 @@ import { nodesUrl } from "./connect-metadata.ts";
 import { type EmbeddedMetadata, openEmbeddedMetadata } from "./embedded-metadata.ts";
 import type { FoundLabel } from "./label-nodes.ts";
 import { mismatch } from "./new-store.ts";
-import { type CheckedOptions, type ClientOptions, clientOptions } from "./options.ts";
+import {
+  type CheckedOptions,
+  type ClientOptions,
+  clientOptions,
+  cursorsDefault,
+} from "./options.ts";
 import { requireLinux } from "./platform.ts";
 import { parseUrl } from "./url.ts";
 
@@ -193,7 +198,8 @@ async function openJanitor(grounds: Grounds): Promise<Resident> {
     membership: new ClusterMembership(systemClock, nodes),
     looks: true,
     heardAt,
-    cursors: checked.cursors,
+    cursors: checked.cursors ?? cursorsDefault,
+    eviction: checked.eviction,
     timeoutMs: checked.timeoutMs,
     counters,
     end,

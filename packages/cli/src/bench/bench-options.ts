@@ -1,6 +1,7 @@
 // The options that `bench` takes beside those of the store, and what they mean together.
 
 import type { Command } from "commander";
+import type { ClientOptions, Eviction } from "pdpm";
 import { usageError } from "../failure.ts";
 import { bytes, decimal, notYet, oneOf, whole } from "../option-values.ts";
 import type { RowSettings } from "./row.ts";
@@ -40,6 +41,8 @@ export function defineBench(command: Command): void {
       "operations per second of all clients (as fast as it goes)",
       decimal(0.01),
     )
+    .option("--cursors <N>", "keys whose place a client remembers (1048576)", whole(1))
+    .option("--eviction <fifo|lru>", "which it forgets first (fifo)", oneOf("fifo", "lru"))
     .option("--history <FILE>", "record every operation, for `pdpm check`")
     .option("--report <FILE>", "not yet", notYet("--report"))
     .option("--figure <N>", "not yet", notYet("--figure"));
@@ -73,6 +76,14 @@ export function benchSettings(
   const seconds = options["seconds"] as number | undefined;
   const isOpen = operations === undefined && seconds === undefined;
   return { settings, operations, seconds: isOpen ? secondsDefault : seconds };
+}
+
+/** What each client is told about its cursors. */
+export function cursorSettings({
+  cursors,
+  eviction,
+}: Readonly<Record<string, unknown>>): Pick<ClientOptions, "cursors" | "eviction"> {
+  return { cursors: cursors as number | undefined, eviction: eviction as Eviction | undefined };
 }
 
 /** Every value begins with who wrote it. @throws a usage error when that does not fit */

@@ -85,9 +85,20 @@ function costLines(row: Row): string[] {
       `${grouped(row.bytesPerEntry)} bytes per entry in cells, ` +
         `${grouped(row.allocatedBytesPerEntry)} in chunks`,
     ],
+    ...cursorLine(events),
     ["events", eventsText(events)],
   ];
   return columns(lines, 2);
+}
+
+/** How often a client knew where a key is; not for clients that never do. */
+function cursorLine({
+  cursorHits: hits = 0,
+  cursorMisses: misses = 0,
+}: Readonly<Record<string, number>>): [string, string][] {
+  if (hits + misses === 0) return [];
+  const share = fixed((100 * hits) / (hits + misses), 1);
+  return [["cursors", `${share} % of ${grouped(hits + misses)} look-ups found one`]];
 }
 
 /** What happened beside the plain way, zeros left out. */

@@ -4,7 +4,7 @@
 // the result is printed all the same.
 
 import { closeSync, openSync } from "node:fs";
-import { benchSettings, defineBench } from "../bench/bench-options.ts";
+import { benchSettings, cursorSettings, defineBench } from "../bench/bench-options.ts";
 import { environmentLine, environmentNow } from "../bench/environment.ts";
 import { exitCodeOf, type Row } from "../bench/row.ts";
 import { rowText } from "../bench/row-text.ts";
@@ -51,7 +51,7 @@ async function bench(given: Given, signal: AbortSignal): Promise<number> {
       settings,
       seconds,
       operations,
-      client: { ...choice.client, transport },
+      client: { ...choice.client, ...cursorSettings(given.options), transport },
       loads: true,
       touches: false,
       verifies: false,
