@@ -84,10 +84,11 @@ export class Client extends Caller<Context, Identity> {
     const { identity } = this;
     if (this.isDead || !identity.hasEntered || identity.reaping.has(id)) return;
     identity.reaping.add(id);
-    this.keep(
-      "reap",
-      (context) => reapClient(context, id),
-      () => identity.reaping.delete(id),
-    );
+    const world = this.#world;
+    const body = function* (context: Context): Protocol<void> {
+      yield* reapClient(context, id);
+      world.buried(id);
+    };
+    this.keep("reap", body, () => identity.reaping.delete(id));
   }
 }

@@ -15,6 +15,8 @@ export class Identity {
   readonly session: Session;
   /** The service knows it. */
   hasEntered = false;
+  /** What it held was taken back. */
+  isBuried = false;
   /** It closed the store and gave everything back. */
   hasLeft = false;
   readonly busy = new Set<Chore>();

@@ -58,6 +58,8 @@ export class World {
   #powerFailures = 0;
   /** Some operation failed, so somebody may not know what became of what it asked for. */
   #isUnsure = false;
+  /** Nobody wants anything any more: what was to happen later does not happen. */
+  #isOver = false;
   #serverDeaths = 0;
   #suspicions = 0;
   report: AuditReport | undefined;
@@ -109,9 +111,16 @@ export class World {
     this.#disturb();
     for (const client of this.#clients) client.go();
     await this.interleaver.runWaiting();
+    this.#isOver = true;
     this.interleaver.calm();
     await this.#close();
     await this.#inspect();
+  }
+
+  /** What was client `id` is taken back. */
+  buried(id: number): void {
+    const identity = this.#identities.get(id);
+    if (identity !== undefined) identity.isBuried = true;
   }
 
   /** A client under an id that nobody had. */
@@ -214,7 +223,7 @@ export class World {
       // Without anybody the run would be over.
       if (this.#clients.every((one) => one === client || one.isDone)) return;
       this.interleaver.enlist(() => {
-        if (client.isDead) client.revive();
+        if (client.isDead && !this.#isOver) client.revive();
       }, this.prng.below(rebirthStepsMost));
     }
     client.die();
@@ -233,7 +242,7 @@ export class World {
    * again.
    */
   async #failPower(): Promise<void> {
-    if (this.#powerFailures >= this.plan.powerFailuresMost) return;
+    if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isOver) return;
     if (this.#clients.every(({ isDone }) => isDone)) return;
     this.#powerFailures += 1;
     this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
@@ -263,12 +272,20 @@ export class World {
     client.reap(other.identity.session.clientId);
   }
 
-  /** A death is noticed, most often a late one: fenced first, taken back second. */
+  /**
+   * A death is noticed, most often a late one: fenced first, taken back second. An id that was
+   * given up counts as dead, too: whoever began to take it back may have been given up itself.
+   */
   #reap(client: Client): void {
-    const dead = [...this.#identities.values()].filter(({ simulated }) => simulated.isKilled);
+    const all = [...this.#identities.values()].filter(
+      ({ simulated }) => simulated.isKilled || simulated.isFenced,
+    );
+    const left = all.filter(({ isBuried }) => !isBuried);
+    // Now and then somebody is late, and takes back what was taken back before.
+    const dead = this.prng.chance(0.9) ? left : all;
     const judged =
       dead[Math.max(this.prng.below(dead.length + 1), this.prng.below(dead.length + 1))];
-    if (judged === undefined) return;
+    if (judged === undefined || judged === client.identity) return;
     this.interleaver.fence(judged.simulated);
     client.reap(judged.session.clientId);
   }

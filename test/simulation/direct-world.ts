@@ -197,7 +197,7 @@ export class World {
       // Without anybody the run would be over.
       if (this.#clients.every((one) => one === client || one.isDone)) return;
       this.interleaver.enlist(() => {
-        if (client.isDead) client.revive();
+        if (client.isDead && !this.#isOver) client.revive();
       }, this.prng.below(rebirthStepsMost));
     }
     client.die();
@@ -209,7 +209,7 @@ export class World {
 
   /** Everything stops; then the clients open the store again. */
   #failPower(): void {
-    if (this.#powerFailures >= this.plan.powerFailuresMost) return;
+    if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isOver) return;
     if (!this.#isBusy()) return;
     this.#powerFailures += 1;
     this.#loseMemory("the power fails");
