@@ -4,8 +4,8 @@
 
 import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
 import type { Found, Key } from "@pdpm/kv";
+import type { Ended, Interleaver, SimulatedClient } from "@pdpm/simulator";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
-import type { Ended, Interleaver, SimulatedClient } from "@pdpm/verbs/interleaver";
 import { type Entry, type History, identityOf } from "./history.ts";
 
 /** Of all operations the share of each kind; the rest are deletes. */

@@ -3,8 +3,8 @@
 // is dead or refuses it, so it may talk to one that was deposed long ago.
 
 import { Found, type Key, keyBytes } from "@pdpm/kv";
+import { type LaterReply, SimulatedClient } from "@pdpm/simulator";
 import { ChunkMap, type Operation, type Protocol } from "@pdpm/verbs";
-import { type LaterReply, SimulatedClient } from "@pdpm/verbs/interleaver";
 import { keysOf } from "../../packages/central/src/key-scan.ts";
 import {
   askCoordinator,

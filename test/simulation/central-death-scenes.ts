@@ -2,11 +2,11 @@
 // scene per operation.
 
 import { bufferClassFor, bufferImageBytes } from "@pdpm/layout";
+import { Mortal } from "@pdpm/simulator";
 import { cleanAll } from "../../packages/central/src/clean.ts";
 import { refill } from "../../packages/central/src/refill.ts";
 import { work } from "../../packages/central/src/work.ts";
 import { CentralDeaths } from "./central-deaths.ts";
-import { Mortal } from "./mortal.ts";
 
 const names = ["warm", "new", "third", "fourth"];
 

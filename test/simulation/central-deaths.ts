@@ -9,6 +9,7 @@ import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MetadataService } from "@pdpm/metadata-server";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
+import { Mortal, PowerMemory } from "@pdpm/simulator";
 import { CounterTable, type Protocol } from "@pdpm/verbs";
 import type { Context } from "../../packages/central/src/session.ts";
 import { reapDead } from "../../packages/central/src/takeover.ts";
@@ -16,10 +17,8 @@ import { work } from "../../packages/central/src/work.ts";
 import { slotOf } from "../../packages/metadata-server/src/records.ts";
 import { auditStore, repairedCells } from "./central-audit.ts";
 import { type DeathScene, hurriedClock } from "./every-death.ts";
-import { Mortal } from "./mortal.ts";
 import { MortalService } from "./mortal-service.ts";
 import { chunkBytes } from "./plan-parts.ts";
-import { PowerMemory } from "./power-memory.ts";
 import { Telling } from "./telling.ts";
 
 const nodeCount = 2;

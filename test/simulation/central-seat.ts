@@ -9,6 +9,7 @@ import { assert, type Clock, isPdpmError, PdpmError } from "@pdpm/base";
 import { CentralHost, type Judgement } from "@pdpm/central";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
+import { type Ended, type LaterReply, SimulatedClient } from "@pdpm/simulator";
 import {
   ChunkMap,
   CounterTable,
@@ -18,7 +19,6 @@ import {
   type Replies,
   type Round,
 } from "@pdpm/verbs";
-import { type Ended, type LaterReply, SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { World } from "./central-world.ts";
 import { chunkBytes } from "./plan-parts.ts";
 

@@ -17,6 +17,7 @@ import {
 import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
 import { type MetadataRequest, metadataServer } from "@pdpm/metadata-server/protocol";
+import { Mortal, PowerMemory } from "@pdpm/simulator";
 import {
   type CallHandler,
   ChunkMap,
@@ -29,10 +30,8 @@ import {
 import { slotOf } from "../../packages/metadata-server/src/records.ts";
 import { auditStore } from "./clover-audit.ts";
 import { type DeathScene, hurriedClock } from "./every-death.ts";
-import { Mortal } from "./mortal.ts";
 import { MortalService } from "./mortal-service.ts";
 import { chunkBytes } from "./plan-parts.ts";
-import { PowerMemory } from "./power-memory.ts";
 import { Telling } from "./telling.ts";
 
 const nodeCount = 2;

@@ -1,8 +1,8 @@
 // What a simulated client is under one id, and the protocol by which it enters the store.
 
 import { type Context, change, Session } from "@pdpm/clover";
+import { SimulatedClient } from "@pdpm/simulator";
 import { ChunkMap, type Operation, type Protocol } from "@pdpm/verbs";
-import { SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { World } from "./clover-world.ts";
 import { chunkBytes } from "./plan-parts.ts";
 

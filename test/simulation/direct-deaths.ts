@@ -19,12 +19,11 @@ import {
 } from "@pdpm/direct";
 import type { Address } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import { Mortal, PowerMemory } from "@pdpm/simulator";
 import { type CallHandler, ChunkMap, type Protocol, Router, Runner } from "@pdpm/verbs";
 import { reap } from "./direct-identity.ts";
 import { chunkBytes } from "./direct-keys.ts";
 import { type DeathScene, hurriedClock } from "./every-death.ts";
-import { Mortal } from "./mortal.ts";
-import { PowerMemory } from "./power-memory.ts";
 import { Telling } from "./telling.ts";
 
 const nodeCount = 2;

@@ -14,8 +14,8 @@ import {
   takeLease,
 } from "@pdpm/direct";
 import type { Address } from "@pdpm/layout";
+import { SimulatedClient } from "@pdpm/simulator";
 import { ChunkMap, type Operation, type Protocol } from "@pdpm/verbs";
-import { SimulatedClient } from "@pdpm/verbs/interleaver";
 import { chunkBytes } from "./direct-keys.ts";
 import type { World } from "./direct-world.ts";
 

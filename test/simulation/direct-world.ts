@@ -19,8 +19,8 @@ import {
 } from "@pdpm/direct";
 import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
+import { DurableMemory, Interleaver, type SimulatedClient } from "@pdpm/simulator";
 import { ArrayMemory, type Memory, type Operation, type Protocol } from "@pdpm/verbs";
-import { Interleaver, type SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { Context } from "../../packages/direct/src/session.ts";
 import { Ageing } from "./direct-ageing.ts";
 import { Client } from "./direct-client.ts";
@@ -28,7 +28,6 @@ import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
-import { DurableMemory } from "./durable-memory.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */

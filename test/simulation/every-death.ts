@@ -4,9 +4,16 @@
 // the power failing at the point as well, for several subsets of the words that nobody flushed.
 
 import { assert, type Clock, Prng } from "@pdpm/base";
-import { type DeathPoint, type Mortal, pointsOf } from "./mortal.ts";
+import {
+  type DeathPoint,
+  dirtyWords,
+  failedMemories,
+  keptSubsets,
+  type Mortal,
+  type PowerMemory,
+  pointsOf,
+} from "@pdpm/simulator";
 import type { MortalService } from "./mortal-service.ts";
-import { dirtyWords, failedMemories, keptSubsets, type PowerMemory } from "./power-memory.ts";
 
 /** A world in which a client is about to do something. */
 export interface DeathScene {

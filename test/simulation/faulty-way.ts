@@ -2,7 +2,7 @@
 // lost, or is delivered twice, and so is its answer.
 
 import type { PdpmError, Prng } from "@pdpm/base";
-import { type Interleaver, LaterReply } from "@pdpm/verbs/interleaver";
+import { type Interleaver, LaterReply } from "@pdpm/simulator";
 
 /** How often what goes wrong. */
 export interface WayFaults {

@@ -10,7 +10,7 @@
 
 import { PdpmError, type Prng } from "@pdpm/base";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
-import { LaterReply } from "@pdpm/verbs/interleaver";
+import { LaterReply } from "@pdpm/simulator";
 import { FaultyWay, type WayFaults } from "./faulty-way.ts";
 import { type ServiceParts, ServiceProcess } from "./service-process.ts";
 

@@ -1,7 +1,7 @@
 // Runs seeds of a simulated store. A failing seed prints itself and its rounds, and replays alone:
 // PDPM_SEED=17 npx vitest run --project simulation FILE. PDPM_SEEDS sets how many are run.
 
-import type { Interleaver } from "@pdpm/verbs/interleaver";
+import type { Interleaver } from "@pdpm/simulator";
 import { expect } from "vitest";
 
 /** Seeds that `npm test` runs of a design, over all shares. */

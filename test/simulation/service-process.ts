@@ -6,7 +6,7 @@
 import { type Clock, isPdpmError, type Prng } from "@pdpm/base";
 import { type MemoryStore, MetadataService, type TransactionalStore } from "@pdpm/metadata-server";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
-import type { Interleaver } from "@pdpm/verbs/interleaver";
+import type { Interleaver } from "@pdpm/simulator";
 
 /** Micro-steps of a millisecond of the service's clock. */
 const stepsPerMs = 40;

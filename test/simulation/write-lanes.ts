@@ -3,8 +3,8 @@
 
 import type { PdpmError } from "@pdpm/base";
 import { type Key, WriteBatch, WriteRequest } from "@pdpm/kv";
+import type { Ended, SimulatedClient } from "@pdpm/simulator";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
-import type { Ended, SimulatedClient } from "@pdpm/verbs/interleaver";
 import type { CallerWorld, Waiting, Writes } from "./caller.ts";
 import type { Entry } from "./history.ts";
 import { NewWrites } from "./new-writes.ts";

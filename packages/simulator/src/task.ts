@@ -1,12 +1,14 @@
 // Who takes part in an interleaved run: clients, and the protocols that they run.
 
 import { unreachable } from "@pdpm/base";
-import type { ChunkMap } from "./chunk-map.ts";
-import { CounterTable } from "./counters.ts";
-import type { Fabric } from "./fabric.ts";
-import { Operation } from "./operation.ts";
-import type { Protocol } from "./protocol.ts";
-import type { Round } from "./round.ts";
+import {
+  type ChunkMap,
+  CounterTable,
+  type Fabric,
+  Operation,
+  type Protocol,
+  type Round,
+} from "@pdpm/verbs";
 
 /** The interleaver posts rounds itself. */
 const noFabric: Fabric = {

@@ -5,7 +5,7 @@
 //   task    posts a round, is resumed with the replies; told of a deadline at a round boundary
 //   flight  the verbs of one round at one node (in-flight.ts), nodes and rounds in any order
 //   errand  a pause that ends at some later step, or a call that a handler answers at one
-//   chore   a turn of somebody who is no client (interleaver-chore.ts)
+//   chore   a turn of somebody who is no client (chore.ts)
 //
 // A client that is killed is never resumed. What it had posted and is not yet applied goes on at
 // any later step, or never, until the client is fenced: then the rest is dropped at every node at
@@ -15,21 +15,22 @@
 // Not for power failures: every write is durable at once, and a flush only takes its turn.
 
 import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
-import { applyPosts, asFailure } from "./apply.ts";
+import {
+  applyPosts,
+  asFailure,
+  type Memory,
+  type Operation,
+  type Post,
+  type Protocol,
+  type Round,
+  Verb,
+} from "@pdpm/verbs";
+import { Chore, LaterReply } from "./chore.ts";
 import { Flight } from "./in-flight.ts";
-import { Chore, LaterReply } from "./interleaver-chore.ts";
-import { Schedule } from "./interleaver-schedule.ts";
-import { type Ended, type SimulatedClient, Task } from "./interleaver-task.ts";
-import { Trace, type TraceOptions } from "./interleaver-trace.ts";
-import { type Errand, fenced, lost, Trip, unplaced } from "./interleaver-trip.ts";
-import type { Memory } from "./memory.ts";
-import type { Operation } from "./operation.ts";
-import type { Protocol } from "./protocol.ts";
-import { type Post, type Round, Verb } from "./round.ts";
-
-export { type Chore, LaterReply } from "./interleaver-chore.ts";
-export { type Ended, SimulatedClient, Task } from "./interleaver-task.ts";
-export type { TraceOptions } from "./interleaver-trace.ts";
+import { Schedule } from "./schedule.ts";
+import { type Ended, type SimulatedClient, Task } from "./task.ts";
+import { Trace, type TraceOptions } from "./trace.ts";
+import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
 
 /**
  * A pause ends within this many micro-steps, and so many more for each millisecond that it asks.

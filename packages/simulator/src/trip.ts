@@ -3,9 +3,9 @@
 
 import { PdpmError } from "@pdpm/base";
 import { addressText } from "@pdpm/layout/address";
+import type { Post } from "@pdpm/verbs";
 import type { Flight } from "./in-flight.ts";
-import type { Task } from "./interleaver-task.ts";
-import type { Post } from "./round.ts";
+import type { Task } from "./task.ts";
 
 /** A pause, or a call that is on its way to its server. */
 export interface Errand {

@@ -9,10 +9,7 @@
 // between words, in any order: so reads tear, and so does a write whose client dies.
 
 import { PdpmError, type Prng } from "@pdpm/base";
-import { applyPosts } from "./apply.ts";
-import { invalidRange, type Memory } from "./memory.ts";
-import { type Post, Verb } from "./round.ts";
-import { takeBuffer } from "./slab.ts";
+import { applyPosts, invalidRange, type Memory, type Post, takeBuffer, Verb } from "@pdpm/verbs";
 
 /**
  * Rounds with more verbs than this apply several in one micro-step, in order: nobody waits for a

@@ -3,8 +3,8 @@
 
 import { isPdpmError } from "@pdpm/base";
 import { type Address, addressText } from "@pdpm/layout/address";
-import type { Ended, Task } from "./interleaver-task.ts";
-import { type Post, Verb } from "./round.ts";
+import { type Post, Verb } from "@pdpm/verbs";
+import type { Ended, Task } from "./task.ts";
 
 /** How a trace is written. */
 export interface TraceOptions {
