@@ -46,7 +46,11 @@ function* clearPending(context: Context, entry: PlacedEntry): Protocol<void> {
   yield* round(...context.session.flushes(at, 8), compareAndSwap(at, word, clearedEntry(word)));
 }
 
-/** The slot is dead: raise the floor, clear the entry, and only then let the slot be used again. */
+/**
+ * The slot is dead: raise the floor, clear the entry, and only then let the slot be used again. A
+ * floor that is high enough already may be what the dead client did last: it is flushed all the
+ * same, or the key's numbers would begin again after a power failure.
+ */
 export function* finishDelete(
   context: Context,
   chain: BucketChain,
@@ -56,7 +60,7 @@ export function* finishDelete(
   const { session } = context;
   const [bytes] = yield* round(read(entry.cell, committedOffset + 40 + 8));
   const number = yield* deadNumber(entry.cell, bytes);
-  yield* round(...raiseFloor(context, chain, number), ...session.flushes(entry.cell, 8));
+  yield* round(...settleFloor(context, chain, number), ...session.flushes(entry.cell, 8));
   yield* round(...replaceEntry(context, entry, 0n));
   yield* freeCell(entry.cell, word);
 }
@@ -87,12 +91,15 @@ export function replaceEntry(context: Context, entry: PlacedEntry, word: bigint)
 
 /** The posts that raise a bucket's floor to `number`, durably; none if it is high enough. */
 export function raiseFloor(context: Context, chain: BucketChain, number: number): Post[] {
-  if (chain.floor >= number) return [];
+  return chain.floor >= number ? [] : settleFloor(context, chain, number);
+}
+
+/** The same for a floor that may not be durable yet, high enough or not. */
+function settleFloor(context: Context, chain: BucketChain, number: number): Post[] {
   const at = chain.home + bucketFields.floor;
-  return [
-    compareAndSwap(at, chain.homeImage.floorWord, numberWord(number)),
-    ...context.session.flushes(at, 8),
-  ];
+  const { floorWord } = chain.homeImage;
+  const raising = chain.floor >= number ? [] : [compareAndSwap(at, floorWord, numberWord(number))];
+  return [...raising, ...context.session.flushes(at, 8)];
 }
 
 /** The old slot is moved: the entry takes the new slot from the intent word. */

@@ -22,12 +22,15 @@ interface Failure {
   readonly chance: number;
   /** Afterwards somebody writes before anybody reads. */
   readonly isHasty: boolean;
+  /** The writer dies first, and before the power fails another client finishes what it left. */
+  readonly isTakenBack?: boolean;
 }
 const failures: readonly Failure[] = [
   { posts: 0, chance: 0, isHasty: false },
   { posts: 0, chance: 0.5, isHasty: true },
   { posts: 1, chance: 0.5, isHasty: false },
   { posts: 1, chance: 0, isHasty: true },
+  ...[0, 1, 2, 3, 4].map((posts) => ({ posts, chance: 0, isHasty: false, isTakenBack: true })),
 ];
 
 /** Memory of which only flushed words survive, and some others by chance. */
@@ -86,7 +89,7 @@ const cases: readonly Case[] = [
 
 /** One write that is cut off in round number `rounds`. False if it ended before. */
 async function failsIn(write: Case, rounds: number, failure: Failure): Promise<boolean> {
-  const { posts, chance, isHasty } = failure;
+  const { posts, chance, isHasty, isTakenBack = false } = failure;
   const memory = new FailingMemory(8 * chunkBytes, 2 * chunkBytes);
   const world = new World(memory);
   const first = world.client();
@@ -106,6 +109,10 @@ async function failsIn(write: Case, rounds: number, failure: Failure): Promise<b
   if (!isCut) {
     world.expected.set(toKey("key"), write.after);
     world.pending.clear();
+  }
+  if (isTakenBack) {
+    const { clientId } = second.session;
+    await world.run(world.client(), (context) => takeBackHolds(context, clientId));
   }
   memory.fail(new Prng(`${write.what} ${rounds} ${chance}`), chance);
   for (const id of world.routers.keys()) world.dead.add(id);
@@ -148,6 +155,33 @@ for (const write of cases) {
     }
   }, 120_000);
 }
+
+test("a cell that was freed and claimed anew is nobody's when its old state comes back", async () => {
+  let isCut = true;
+  let wasHeld = false;
+  for (let rounds = 0; isCut; rounds += 1) {
+    for (const posts of [0, 1, 2, 3, 4]) {
+      const memory = new FailingMemory(8 * chunkBytes, 2 * chunkBytes);
+      const world = new World(memory);
+      const client = world.client();
+      await world.put(client, "key", short);
+      const { sizeClass, slot } = await world.placeOf(client, "key");
+      while (client.session.pool.take(sizeClass) !== undefined);
+      // The only free cell that it knows.
+      await world.delete(client, "key");
+      isCut = await world.dieIn(client, rounds, "key", short.replaceAll("x", "z"), posts);
+      if (client.session.held.has(slot)) wasHeld = true;
+      memory.fail(new Prng(`${rounds} ${posts}`), 0);
+      const next = world.client();
+      await world.run(next, (context) => takeBackHolds(context, client.session.clientId));
+      expect(await world.wrong(next)).toEqual([]);
+      const { problems, heldBy } = await world.audit(next);
+      expect([problems.map(String), heldBy.size]).toEqual([[], 0]);
+    }
+    expect(rounds).toBeLessThan(roundsMost);
+  }
+  expect(wasHeld).toBe(true);
+}, 120_000);
 
 test("whoever goes on from a dead client's chunk table makes it durable first", async () => {
   let rounds = 0;

@@ -53,21 +53,29 @@ export function* takeBackHolds(context: Context, owner: number): Protocol<void> 
 /** Finishes or frees what `owner` left at one address. */
 export function* settle(context: Context, address: Address, owner: number): Protocol<void> {
   const { session } = context;
-  const chunk = chunkOf(address);
   if (session.held.has(address)) return;
-  if (chunk > 0) {
-    if (!(yield* recoverSlot(context, address, owner))) return;
-  } else {
-    const [bytes] = yield* round(read(address, 8));
-    const word = decodeState(wordAt(bytes, 0));
-    if (word !== undefined && word.owner !== owner) return void session.doubts.delete(address);
-    const hold =
-      address === rootWords.tableLock
-        ? yield* lockTable(context)
-        : (yield* lockBucket(context, address)).hold;
-    yield* release(context, [hold]);
+  const wasDoubted = session.doubts.delete(address);
+  let isSettled = false;
+  try {
+    isSettled = yield* settleWord(context, address, owner);
+  } finally {
+    // If the reply of the last step is lost, that step itself leaves the address in doubt again.
+    if (wasDoubted && !isSettled) session.doubts.add(address);
   }
-  session.doubts.delete(address);
+}
+
+/** False if another operation of this client is at work there. */
+function* settleWord(context: Context, address: Address, owner: number): Protocol<boolean> {
+  if (chunkOf(address) > 0) return yield* recoverSlot(context, address, owner);
+  const [bytes] = yield* round(read(address, 8));
+  const word = decodeState(wordAt(bytes, 0));
+  if (word !== undefined && word.owner !== owner) return true;
+  const hold =
+    address === rootWords.tableLock
+      ? yield* lockTable(context)
+      : (yield* lockBucket(context, address)).hold;
+  yield* release(context, [hold]);
+  return true;
 }
 
 /** Home buckets, then cells, whose state word carries `owner`. */

@@ -39,6 +39,7 @@ import { lockBucket } from "./bucket-lock.ts";
 import { repairBucket } from "./bucket-repair.ts";
 import { corrupt, corruptSlot } from "./damage.ts";
 import { Hold, leaveInDoubt, letGo, release, take } from "./holds.ts";
+import { isNamedAnywhere } from "./named-anywhere.ts";
 import type { Context } from "./session.ts";
 import { committedOffset, SlotView } from "./slot-view.ts";
 
@@ -81,6 +82,10 @@ export function* recoverSlot(
       ? yield* homeOfOverflow(slot)
       : yield* homeOfSlot(context, slot, word, sizeClass, key);
   if (home === undefined) return true;
+  if (home === "none") {
+    yield* free(context, slot, word);
+    return true;
+  }
   if (session.held.has(home)) return false;
   const bucket = yield* lockBucket(context, home);
   try {
@@ -104,7 +109,8 @@ function* readCell(slot: Address, sizeClass: number): Protocol<SlotView> {
 }
 
 /**
- * The home bucket of the key that stands in the slot; undefined when somebody changed it meanwhile.
+ * The home bucket of the key that stands in the slot; undefined when somebody changed it meanwhile,
+ * "none" when it is nobody's.
  */
 function* homeOfSlot(
   context: Context,
@@ -112,13 +118,15 @@ function* homeOfSlot(
   word: CellWord,
   sizeClass: number,
   asked: Key | undefined,
-): Protocol<Address | undefined> {
+): Protocol<Address | "none" | undefined> {
   const key = ownKey(yield* readCell(slot, sizeClass), word.incarnation, sizeClass) ?? asked;
   if (key !== undefined) return homeOf(context, key).bucket;
   // Read while somebody else recovered it and went on writing, or damaged.
   const [bytes] = yield* round(read(slot, 8));
   const { state, incarnation, owner } = word;
   if (wordAt(bytes, 0) !== stateWord(state, incarnation, owner)) return undefined;
+  // Freed and claimed anew, and a power failure left of that its bytes alone.
+  if (!(yield* isNamedAnywhere(context, slot))) return "none";
   throw corrupt(`neither copy in cell ${addressText(slot)} verifies`);
 }
 
