@@ -41,6 +41,8 @@ export interface Plan {
   readonly commitRecordsMost: number;
   readonly stallChance: number;
   readonly stallStepsMost: number;
+  /** How often a flush takes long: what it is to make durable is seen by many before. */
+  readonly slowFlushChance: number;
   /** Coordinators that are killed, at most. */
   readonly killsMost: number;
   readonly killChance: number;
@@ -103,6 +105,7 @@ function crashing(prng: Prng, plan: Plan): Plan {
     callTimeoutMs: 10_000,
     stallChance: 0.1,
     stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    slowFlushChance: pick(prng, [0, 0.3, 0.6]),
     leaveChance: 0,
     serverDeathChance: 0,
     powerFailuresMost: 3,
@@ -150,6 +153,7 @@ function drawn(seed: number, prng: Prng): Plan {
     commitRecordsMost: pick(prng, [1, 4, 512]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000, 20_000]),
+    slowFlushChance: pick(prng, [0, 0, 0.1]),
     killsMost: prng.chance(0.75) ? 1 + prng.below(4) : 0,
     killChance: pick(prng, [1 / 300, 1 / 1000, 1 / 3000]),
     suspectsMost: prng.chance(0.4) ? 1 + prng.below(2) : 0,

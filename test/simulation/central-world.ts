@@ -55,7 +55,7 @@ export class World {
     this.plan = planOf(seed);
     this.prng = new Prng(`central ${seed}`);
     const { plan, prng } = this;
-    const { stallChance, stallStepsMost, nodeCount, chunksMost } = plan;
+    const { stallChance, stallStepsMost, slowFlushChance, nodeCount, chunksMost } = plan;
     const bytes = regionBytes(Math.ceil(chunksMost / nodeCount));
     this.memories = Array.from({ length: nodeCount }, () => new DurableMemory(bytes));
     this.memories[0]?.write(
@@ -79,6 +79,7 @@ export class World {
       },
       stallChance,
       stallStepsMost,
+      slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
     const { interleaver, store } = this;

@@ -34,6 +34,8 @@ export interface Plan {
   readonly commitRecordsMost: number;
   readonly stallChance: number;
   readonly stallStepsMost: number;
+  /** How often a flush takes long: what it is to make durable is seen by many before. */
+  readonly slowFlushChance: number;
   readonly killsMost: number;
   readonly killChance: number;
   /** The dead come back as somebody new within so many micro-steps; 0: they stay dead. */
@@ -66,6 +68,13 @@ const mixes: readonly Mix[] = [
 /** One key that everybody reads and writes, so that cursors are stale and shortcuts help. */
 const hotMix: Mix = { get: 0.5, scan: 0, put: 0.48 };
 
+/** Where writers die: with hardly another writer, it is a reader who meets what they left. */
+const crashingMixes: readonly Mix[] = [
+  { get: 0.45, scan: 0, put: 0.5 },
+  { get: 0.45, scan: 0, put: 0.35 },
+  { get: 0.8, scan: 0, put: 0.18 },
+];
+
 /** What `seed` stands for. */
 export function planOf(seed: number): Plan {
   const prng = new Prng(`clover plan ${seed}`);
@@ -79,8 +88,8 @@ function crashing(prng: Prng, plan: Plan): Plan {
     ...plan,
     people: 3,
     operations: 16,
-    inFlight: 2,
-    mix: { get: 0.45, scan: 0, put: prng.chance(0.5) ? 0.5 : 0.35 },
+    inFlight: pick(prng, [2, 5]),
+    mix: pick(prng, crashingMixes),
     keys: plan.keys.slice(0, 1),
     valueSizes: [10],
     chunksMost: 40,
@@ -90,9 +99,10 @@ function crashing(prng: Prng, plan: Plan): Plan {
     callTimeoutMs: 10_000,
     stallChance: 0.1,
     stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    slowFlushChance: pick(prng, [0.3, 0.9]),
     leaveChance: 0,
     serverDeathChance: 0,
-    powerFailuresMost: 3,
+    powerFailuresMost: 6,
     powerFailureChance: 1 / 400,
     calls: { ...plan.calls, lossChance: 0, repeatChance: 0, delayChance: 0 },
     cursorsMost: 1000,
@@ -133,6 +143,7 @@ function drawn(seed: number, prng: Prng): Plan {
     commitRecordsMost: pick(prng, [1, 4, 512]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000, 20_000]),
+    slowFlushChance: pick(prng, [0, 0, 0.1]),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
     rebirthStepsMost: 0,
     killChance: pick(prng, [1 / 300, 1 / 1000, 1 / 3000]),

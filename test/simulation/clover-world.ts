@@ -24,20 +24,13 @@ import { type ExtendRequest, nodeServer, type Protocol } from "@pdpm/verbs";
 import { Ageing } from "./buffer-ageing.ts";
 import { type AuditReport, auditStore } from "./clover-audit.ts";
 import { Client } from "./clover-client.ts";
+import { Failures } from "./clover-failures.ts";
 import { Identity, join } from "./clover-identity.ts";
 import { type Plan, planOf } from "./clover-plan.ts";
-import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import { wordText } from "./clover-words.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
-import { chunkBytes, pick } from "./plan-parts.ts";
-
-/**
- * Then the server lives on, and nobody is given up any more: a server that dies more often than a
- * question takes answers nothing, and everybody who is given up makes it longer.
- */
-const serverDeathsMost = 100;
-const suspicionsMost = 100;
+import { chunkBytes } from "./plan-parts.ts";
 
 /** One seed's store and clients. */
 export class World {
@@ -49,25 +42,18 @@ export class World {
   readonly ageing: Ageing;
   readonly store: MemoryStore;
   readonly calls: MetadataCalls;
-  readonly #identities = new Map<number, Identity>();
-  readonly #clients: Client[] = [];
-  /** They die as soon as a round of theirs is applied in part. */
-  readonly #doomed = new Set<Client>();
-  #kills = 0;
-  #powerFailures = 0;
+  readonly identities: Map<number, Identity> = new Map();
+  readonly clients: Client[] = [];
+  readonly #failures: Failures = new Failures(this);
   /** Some operation failed, so somebody may not know what became of what it asked for. */
   #isUnsure = false;
-  /** Nobody wants anything any more: what was to happen later does not happen. */
-  #isOver = false;
-  #serverDeaths = 0;
-  #suspicions = 0;
   report: AuditReport | undefined;
 
   constructor(seed: number, isTraced = false) {
     this.plan = planOf(seed);
     this.prng = new Prng(`clover ${seed}`);
     const { plan, prng } = this;
-    const { stallChance, stallStepsMost, nodeCount, chunksMost } = plan;
+    const { stallChance, stallStepsMost, slowFlushChance, nodeCount, chunksMost } = plan;
     const bytes = regionHeaderBytes + Math.ceil(chunksMost / nodeCount) * chunkBytes;
     this.memories = Array.from({ length: nodeCount }, () => new DurableMemory(bytes));
     this.memories[0]?.write(
@@ -88,6 +74,7 @@ export class World {
       answer: (client, server, request) => this.#answer(client, server, request),
       stallChance,
       stallStepsMost,
+      slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
     const { interleaver, store } = this;
@@ -104,28 +91,32 @@ export class World {
   async run(): Promise<void> {
     for (let i = 0; i < this.plan.people; i += 1) {
       const client = new Client(this, i);
-      this.#clients.push(client);
+      this.clients.push(client);
       await this.#alone(client.identity, "open", (context) => join(context, client.identity));
     }
-    this.#disturb();
-    for (const client of this.#clients) client.go();
+    this.#failures.begin();
+    for (const client of this.clients) client.go();
     await this.interleaver.runWaiting();
-    this.#isOver = true;
-    this.interleaver.calm();
+    if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
+      // What was acknowledged last is most likely to be lost, and nobody has looked at it since.
+      await this.#failures.losePower();
+      await this.interleaver.runWaiting();
+    }
+    this.#failures.end();
     await this.#close();
     await this.#inspect();
   }
 
   /** What was client `id` is taken back. */
   buried(id: number): void {
-    const identity = this.#identities.get(id);
+    const identity = this.identities.get(id);
     if (identity !== undefined) identity.isBuried = true;
   }
 
   /** A client under an id that nobody had. */
   newIdentity(): Identity {
-    const identity = new Identity(this, this.#identities.size + 1);
-    this.#identities.set(identity.session.clientId, identity);
+    const identity = new Identity(this, this.identities.size + 1);
+    this.identities.set(identity.session.clientId, identity);
     return identity;
   }
 
@@ -139,154 +130,6 @@ export class World {
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
     this.#isUnsure = true;
-  }
-
-  #disturb(): void {
-    const { plan, interleaver, prng } = this;
-    const anyone = (): Client => this.#clients[prng.below(this.#clients.length)] as Client;
-    const at = (chance: number, act: (client: Client) => void): void => {
-      if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
-    };
-    const whileBusy = (act: (client: Client) => void) => (client: Client) => {
-      if (this.#clients.some(({ isDone }) => !isDone)) act(client);
-    };
-    at(plan.killChance, (client) => this.#kill(client));
-    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
-    at(plan.leaveChance, (client) => client.leaveOne());
-    at(plan.disconnectChance, (client) => {
-      interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
-    });
-    at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
-    at(plan.serverDeathChance, () => this.#failServer());
-    if (plan.powerFailuresMost > 0) {
-      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
-    }
-    at(
-      plan.reapChance,
-      whileBusy((client) => this.#reap(client)),
-    );
-    at(
-      plan.pulseChance,
-      whileBusy((client) => client.keepHouse("pulse")),
-    );
-    at(
-      plan.collectChance,
-      whileBusy((client) => client.keepHouse("collect")),
-    );
-    at(
-      plan.collectChance,
-      whileBusy((client) => client.keepHouse("hand back")),
-    );
-    at(plan.workChance, (client) => {
-      if (!client.identity.isWoken) return;
-      client.identity.isWoken = false;
-      client.keepHouse("work");
-    });
-    at(
-      plan.eagerChance,
-      whileBusy((client) => {
-        const chore = pick(prng, ["work", "collect", "hand back", "reap"] as const);
-        if (chore === "reap") this.#reap(client);
-        else client.keepHouse(chore);
-      }),
-    );
-    if (plan.powerFailuresMost > 0) {
-      at(1 / 50, () => {
-        for (const memory of this.memories) memory.writeBack(prng, 0.1);
-      });
-    }
-  }
-
-  #kill(client: Client): void {
-    if (this.#kills >= this.plan.killsMost || client.isDone) return;
-    this.#kills += 1;
-    if (this.prng.chance(0.5)) this.#doomed.add(client);
-    else this.#die(client);
-  }
-
-  /** The doomed die in the middle of something, where most is half done. */
-  #killMidway(): void {
-    for (const client of this.#doomed) {
-      if (client.isDone) this.#doomed.delete(client);
-      else if (this.interleaver.isMidway(client.identity.simulated)) {
-        this.#doomed.delete(client);
-        this.#die(client);
-        return;
-      }
-    }
-  }
-
-  #die(client: Client): void {
-    const { rebirthStepsMost } = this.plan;
-    if (rebirthStepsMost > 0) {
-      // Without anybody the run would be over.
-      if (this.#clients.every((one) => one === client || one.isDone)) return;
-      this.interleaver.enlist(() => {
-        if (client.isDead && !this.#isOver) client.revive();
-      }, this.prng.below(rebirthStepsMost));
-    }
-    client.die();
-    for (const { simulated } of this.#identities.values()) {
-      if (simulated.isKilled) this.calls.clientDied(simulated.id);
-    }
-    // What it had half done is met by others, and then the power fails.
-    if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
-      this.interleaver.enlist(() => this.#failPower(), this.prng.below(200));
-    }
-  }
-
-  /**
-   * Everything stops, and what was not durable is gone. Should the directory be gone as well, a
-   * repair would be a read of every key like any other (H23). Then the clients open the store
-   * again.
-   */
-  async #failPower(): Promise<void> {
-    if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isOver) return;
-    if (this.#clients.every(({ isDone }) => isDone)) return;
-    this.#powerFailures += 1;
-    this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
-    for (const { simulated } of this.#identities.values()) {
-      this.interleaver.kill(simulated);
-      this.interleaver.fence(simulated);
-    }
-    this.calls.allDied();
-    for (const memory of this.memories) memory.fail(this.prng);
-    const found = (await StoredVersions.read(this)).repair();
-    for (const key of this.plan.keys) this.#sees(102, key, foundIn(found.get(key)));
-    for (const client of this.#clients) client.revive();
-  }
-
-  #failServer(): void {
-    if (this.#serverDeaths >= serverDeathsMost) return;
-    this.#serverDeaths += 1;
-    this.calls.serverDied();
-  }
-
-  /** `other` is given up although it may live. */
-  #giveUp(client: Client, other: Client): void {
-    if (this.#suspicions >= suspicionsMost) return;
-    if (client === other || client.isDead || !other.identity.hasEntered) return;
-    this.#suspicions += 1;
-    this.interleaver.fence(other.identity.simulated);
-    client.reap(other.identity.session.clientId);
-  }
-
-  /**
-   * A death is noticed, most often a late one: fenced first, taken back second. An id that was
-   * given up counts as dead, too: whoever began to take it back may have been given up itself.
-   */
-  #reap(client: Client): void {
-    const all = [...this.#identities.values()].filter(
-      ({ simulated }) => simulated.isKilled || simulated.isFenced,
-    );
-    const left = all.filter(({ isBuried }) => !isBuried);
-    // Now and then somebody is late, and takes back what was taken back before.
-    const dead = this.prng.chance(0.9) ? left : all;
-    const judged =
-      dead[Math.max(this.prng.below(dead.length + 1), this.prng.below(dead.length + 1))];
-    if (judged === undefined || judged === client.identity) return;
-    this.interleaver.fence(judged.simulated);
-    client.reap(judged.session.clientId);
   }
 
   #answer(client: SimulatedClient, server: string, request: unknown): unknown {
@@ -317,7 +160,7 @@ export class World {
 
   /** The living leave, side by side, as packages/client/src/clover-client.ts; some just stop. */
   async #close(): Promise<void> {
-    for (const { identity } of this.#clients) {
+    for (const { identity } of this.clients) {
       const { simulated } = identity;
       if (simulated.isKilled || simulated.isFenced || !identity.hasEntered) continue;
       if (this.prng.chance(0.2)) {
@@ -341,14 +184,14 @@ export class World {
       });
     }
     await this.interleaver.runWaiting();
-    for (const { simulated } of this.#identities.values()) this.interleaver.kill(simulated);
+    for (const { simulated } of this.identities.values()) this.interleaver.kill(simulated);
   }
 
   async #inspect(): Promise<void> {
     const { plan, history, interleaver } = this;
     const fresh = this.newIdentity();
     await this.#alone(fresh, "open", (context) => join(context, fresh));
-    for (const { simulated } of this.#identities.values()) {
+    for (const { simulated } of this.identities.values()) {
       if (simulated !== fresh.simulated) interleaver.fence(simulated);
     }
     await this.#reapAll(fresh);
@@ -387,7 +230,7 @@ export class World {
   async #readAll(fresh: Identity): Promise<void> {
     for (const key of this.plan.keys) {
       const { steps } = this.interleaver;
-      this.#sees(
+      this.sees(
         100,
         key,
         await this.#alone(fresh, "get", (context) => readKey(context, key)),
@@ -397,15 +240,11 @@ export class World {
   }
 
   /** Somebody who is no client of the plan reads a key. */
-  #sees(client: number, key: Key, found: Found | undefined, start = this.interleaver.steps): void {
+  sees(client: number, key: Key, found: Found | undefined, start = this.interleaver.steps): void {
     const entry = this.history.begin(client, "get", key, start);
     entry.value = found === undefined ? null : identityOf(found.value);
     entry.version = found?.version ?? null;
     entry.outcome = "ok";
     entry.end = this.interleaver.steps;
   }
-}
-
-function foundIn(version: StoredVersion | undefined): Found | undefined {
-  return version && { value: version.value, version: version.commitNumber };
 }

@@ -29,6 +29,8 @@ export interface Plan {
   readonly cursorsMost: number;
   readonly stallChance: number;
   readonly stallStepsMost: number;
+  /** How often a flush takes long: what it is to make durable is seen by many before. */
+  readonly slowFlushChance: number;
   readonly killsMost: number;
   readonly killChance: number;
   /** The dead come back as somebody new within so many micro-steps; 0: they stay dead. */
@@ -102,6 +104,7 @@ function crashing(prng: Prng, plan: Plan): Plan {
     cursorsMost: 1000,
     stallChance: 0.1,
     stallStepsMost: pick(prng, [100, 1000, 20_000]),
+    slowFlushChance: pick(prng, [0, 0.3, 0.6]),
     killsMost: 6,
     killChance: 1 / 40,
     rebirthStepsMost: pick(prng, [50, 500]),
@@ -140,6 +143,7 @@ function drawn(seed: number, prng: Prng): Plan {
     cursorsMost: pick(prng, [0, 1, 1000, 1000]),
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000]),
+    slowFlushChance: pick(prng, [0, 0, 0.1]),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
     rebirthStepsMost: 0,
     killChance: pick(prng, [1 / 100, 1 / 300, 1 / 1000]),

@@ -57,7 +57,7 @@ export class World {
   constructor(seed: number, isTraced = false) {
     this.plan = planOf(seed);
     this.prng = new Prng(`world ${seed}`);
-    const { stallChance, stallStepsMost, powerFailuresMost } = this.plan;
+    const { stallChance, stallStepsMost, slowFlushChance, powerFailuresMost } = this.plan;
     const bytes = nodeBytesOf(this.plan);
     const make = <M>(memory: new (bytes: number) => M): M[] => [
       new memory(bytes),
@@ -72,6 +72,7 @@ export class World {
       answer: (client, server, request) => this.#answer(client, server, request),
       stallChance,
       stallStepsMost,
+      slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
   }

@@ -72,6 +72,12 @@ export class Flight {
     });
   }
 
+  /** What came before a flush was applied, and the flush is next. */
+  get isAtFlush(): boolean {
+    const next = this.#done.indexOf(false);
+    return next > 0 && this.posts[next]?.verb === Verb.flush;
+  }
+
   /** One micro-step: a word, a piece, or a few words of a long list. */
   step(prng: Prng): void {
     if (this.posts.length > singlyMost) {

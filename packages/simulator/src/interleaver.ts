@@ -37,6 +37,8 @@ import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
  */
 const pauseStepsLeast = 40;
 const pauseStepsPerMs = 40;
+/** A slow flush takes up to this many micro-steps: many operations of others. */
+const slowFlushSteps = 2000;
 
 /** What an interleaver is made of. */
 export interface InterleaverOptions {
@@ -51,6 +53,8 @@ export interface InterleaverOptions {
   readonly stallChance?: number;
   /** And for how many micro-steps at most. @defaultValue 1,000 */
   readonly stallStepsMost?: number;
+  /** How often a flush waits for a slow medium, behind what it is to flush. @defaultValue 0 */
+  readonly slowFlushChance?: number;
   /** Records every round; costs more than running it. */
   readonly trace?: TraceOptions;
 }
@@ -256,7 +260,7 @@ export class Interleaver {
     } else if (one.flight !== undefined) {
       one.flight.step(this.prng);
       if (!one.flight.isOver) {
-        this.#schedule.hold(one);
+        this.#hold(one, one.flight);
         return;
       }
       this.#schedule.takeOut(index);
@@ -265,6 +269,13 @@ export class Interleaver {
       this.#schedule.takeOut(index);
       this.#run(one.task, one.errand as Errand);
     }
+  }
+
+  #hold(trip: Trip, { isAtFlush }: Flight): void {
+    this.#schedule.hold(trip);
+    const { slowFlushChance = 0 } = this.#options;
+    if (slowFlushChance === 0 || !isAtFlush || !this.prng.chance(slowFlushChance)) return;
+    trip.wakeAt = this.steps + this.prng.below(slowFlushSteps);
   }
 
   #run(task: Task, errand: Errand): void {
