@@ -22,6 +22,7 @@ import { regionBytes, Seat } from "./central-seat.ts";
 import { wordText } from "./clover-words.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
+import { troubleNetwork } from "./network-trouble.ts";
 import { chunkBytes } from "./plan-parts.ts";
 
 /** One seed's store, coordinators and clients. */
@@ -176,7 +177,7 @@ export class World {
     withSeat(plan.disconnectChance, ({ simulated }) => {
       if (this.#disconnects >= plan.disconnectsMost) return;
       this.#disconnects += 1;
-      interleaver.disconnect(simulated, prng.below(this.memories.length));
+      troubleNetwork(this, simulated, this.memories.length);
     });
     withSeat(plan.workChance, (seat) => seat.act(({ housekeeping }) => housekeeping.wake()));
     at(plan.leaveChance, () => anyone().leaveOne());

@@ -6,6 +6,7 @@ import type { Found } from "@pdpm/kv";
 import type { Client } from "./clover-client.ts";
 import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import type { World } from "./clover-world.ts";
+import { troubleNetwork } from "./network-trouble.ts";
 import { pick } from "./plan-parts.ts";
 
 /**
@@ -45,7 +46,7 @@ export class Failures {
     if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
-      interleaver.disconnect(client.identity.simulated, prng.below(this.#world.memories.length));
+      troubleNetwork(this.#world, client.identity.simulated, this.#world.memories.length);
     });
     at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
     at(plan.serverDeathChance, () => this.#failServer());

@@ -29,6 +29,7 @@ import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
+import { troubleNetwork } from "./network-trouble.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
 function nodeBytesOf(plan: Plan): number {
@@ -148,7 +149,7 @@ export class World {
     if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
-      interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
+      troubleNetwork(this, client.identity.simulated, this.memories.length);
     });
     at(plan.reapChance, (client) => {
       if (this.#isBusy()) client.reap(1 + prng.below(this.#identities.size));

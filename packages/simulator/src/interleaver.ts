@@ -16,7 +16,6 @@
 
 import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
 import {
-  applyPosts,
   asFailure,
   type Memory,
   type Operation,
@@ -25,11 +24,15 @@ import {
   type Round,
   Verb,
 } from "@pdpm/verbs";
+import { runAlone } from "./alone.ts";
 import { Chore, LaterReply } from "./chore.ts";
+import { Disturbances } from "./disturbances.ts";
 import { Flight } from "./in-flight.ts";
+import { cutOff, Links } from "./links.ts";
+import type { InterleaverOptions } from "./options.ts";
 import { Schedule } from "./schedule.ts";
 import { type Ended, type SimulatedClient, Task } from "./task.ts";
-import { Trace, type TraceOptions } from "./trace.ts";
+import { Trace } from "./trace.ts";
 import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
 
 /**
@@ -40,32 +43,7 @@ const pauseStepsPerMs = 40;
 /** A slow flush takes up to this many micro-steps: many operations of others. */
 const slowFlushSteps = 2000;
 
-/** What an interleaver is made of. */
-export interface InterleaverOptions {
-  readonly seed: number | string;
-  /** By node number. Flushes must be ready at once. */
-  readonly memories: readonly Memory[];
-  /** Answers calls, at once or with a LaterReply; may throw PdpmError, kill, fence and spawn. */
-  readonly answer: (client: SimulatedClient, server: string, request: unknown) => unknown;
-  /** Micro-steps of one `run` after which nobody is believed to get on. @defaultValue 1,000,000 */
-  readonly stepsMost?: number;
-  /** How often something waits longer than others, 0 to 1. @defaultValue 0.02 */
-  readonly stallChance?: number;
-  /** And for how many micro-steps at most. @defaultValue 1,000 */
-  readonly stallStepsMost?: number;
-  /** How often a flush waits for a slow medium, behind what it is to flush. @defaultValue 0 */
-  readonly slowFlushChance?: number;
-  /** Records every round; costs more than running it. */
-  readonly trace?: TraceOptions;
-}
-
 type Turn = Task | Trip | Chore;
-
-interface Disturbance {
-  readonly chance: number;
-  readonly act: () => void;
-  nextAt: number;
-}
 
 /** Runs protocols; see the head of this file. */
 export class Interleaver {
@@ -75,12 +53,15 @@ export class Interleaver {
   readonly #options: InterleaverOptions;
   readonly #stepsMost: number;
   readonly #schedule: Schedule<Turn>;
-  readonly #disturbances: Disturbance[] = [];
+  readonly #disturbances: Disturbances;
+  readonly #links: Links = new Links();
   readonly #living = new Set<Task>();
+  readonly #now = (): number => this.steps;
 
   constructor(options: InterleaverOptions) {
     this.#options = options;
     this.prng = new Prng(options.seed);
+    this.#disturbances = new Disturbances(this.prng);
     this.#stepsMost = options.stepsMost ?? 1_000_000;
     const { stallChance = 0.02, stallStepsMost = 1000 } = options;
     this.#schedule = new Schedule<Turn>(this.prng, stallChance, stallStepsMost);
@@ -112,14 +93,12 @@ export class Interleaver {
 
   /** Calls `act` from now on after each micro-step with this probability. */
   disturb(chance: number, act: () => void): void {
-    const disturbance = { chance, act, nextAt: 0 };
-    this.#plan(disturbance);
-    this.#disturbances.push(disturbance);
+    this.#disturbances.add(chance, act, this.steps);
   }
 
   /** Ends all disturbances. */
   calm(): void {
-    this.#disturbances.length = 0;
+    this.#disturbances.clear();
   }
 
   /** Has `act` called at some step, `steps` from now at the earliest. */
@@ -141,7 +120,7 @@ export class Interleaver {
   run(): void {
     for (let steps = 0; this.#living.size > 0; steps += 1) {
       assert(this.#turn(steps) === undefined, "a chore takes time: use runWaiting");
-      this.#disturb();
+      this.#disturbances.happen(this.#now);
     }
   }
 
@@ -151,7 +130,7 @@ export class Interleaver {
       const waiting = this.#turn(steps);
       // Most turns take no time, and awaiting nothing costs as much as a turn.
       if (waiting !== undefined) await waiting;
-      this.#disturb();
+      this.#disturbances.happen(this.#now);
     }
   }
 
@@ -165,28 +144,16 @@ export class Interleaver {
     return this.#step();
   }
 
-  #disturb(): void {
-    for (const disturbance of this.#disturbances) {
-      if (this.steps < disturbance.nextAt) continue;
-      this.#plan(disturbance);
-      disturbance.act();
-    }
-  }
-
   /** Runs one protocol to its end while nobody else moves, each round in the order of its posts. */
   alone<T>(client: SimulatedClient, operation: Operation, protocol: Protocol<T>): T {
-    let step = protocol.next();
-    for (let rounds = 0; !step.done; rounds += 1) {
-      assert(rounds < this.#stepsMost, "a protocol that runs alone does not end");
-      this.#schedule.steps += 1;
-      const round = step.value;
-      operation.posting(round);
-      if (operation.counters.count(round)) operation.roundTrips += 1;
-      const replies = round.map((post) => this.#applyAlone(client, post));
-      operation.answered(round, replies);
-      step = protocol.next(replies);
-    }
-    return step.value;
+    return runAlone(client, operation, protocol, {
+      memories: this.#options.memories,
+      answer: (post) => this.#answer(client, post),
+      tick: () => {
+        this.#schedule.steps += 1;
+      },
+      roundsMost: this.#stepsMost,
+    });
   }
 
   /** The client stops where it is. */
@@ -226,21 +193,47 @@ export class Interleaver {
     for (const trip of this.#tripsOf(client)) if (trip.flight?.node === node) this.#cutOff(trip);
   }
 
+  /** The same, and for so many micro-steps there is no new one. */
+  cut(client: SimulatedClient, node: number, steps: number): void {
+    this.#links.of(client, node).cutUntil = this.steps + steps;
+    this.disconnect(client, node);
+  }
+
+  /** What the client posts there waits for so many micro-steps. */
+  clog(client: SimulatedClient, node: number, steps: number): void {
+    this.trace?.note(this.steps, `client ${client.id} is clogged at node ${node}`);
+    this.#links.of(client, node).clogUntil = this.steps + steps;
+  }
+
+  /** Requests of the client do not reach the node; then the connection breaks. */
+  deafen(client: SimulatedClient, node: number, steps: number): void {
+    this.clog(client, node, steps + 1);
+    this.enlist(() => this.disconnect(client, node), steps);
+  }
+
+  /** Replies of the node do not reach the client; then the connection breaks. */
+  mute(client: SimulatedClient, node: number, steps: number): void {
+    this.trace?.note(this.steps, `node ${node} is mute for client ${client.id}`);
+    this.#links.of(client, node).muteUntil = this.steps + steps;
+    this.enlist(() => this.disconnect(client, node), steps);
+  }
+
+  /** The node takes `factor` micro-steps for each, for so many of them. */
+  slow(node: number, steps: number, factor: number): void {
+    this.trace?.note(this.steps, `node ${node} is slow`);
+    this.#links.slow(node, this.steps + steps, factor);
+  }
+
   #cutOff(trip: Trip): void {
     const { task, flight } = trip;
     const wasFenced = task.client.isFenced;
     flight?.drop(
       (wasStarted) => (wasFenced && !wasStarted && this.prng.chance(0.5) ? fenced() : lost()),
-      () => this.prng.chance(0.5),
+      // Of a mute node nothing had come back.
+      () => flight.isOver || this.prng.chance(0.5),
     );
     this.#schedule.remove((one) => one === trip);
     if (!task.client.isKilled) this.#arrived(task);
-  }
-
-  #plan(disturbance: Disturbance): void {
-    const { chance } = disturbance;
-    const wait = Math.log(1 - this.prng.float()) / Math.log(1 - chance);
-    disturbance.nextAt = this.steps + 1 + Math.floor(wait);
   }
 
   #tripsOf(client: SimulatedClient): Trip[] {
@@ -258,16 +251,30 @@ export class Interleaver {
       this.#schedule.takeOut(index);
       return one.act();
     } else if (one.flight !== undefined) {
-      one.flight.step(this.prng);
-      if (!one.flight.isOver) {
-        this.#hold(one, one.flight);
-        return;
-      }
-      this.#schedule.takeOut(index);
-      if (!one.task.client.isKilled) this.#arrived(one.task);
+      this.#fly(one, one.flight, index);
     } else {
       this.#schedule.takeOut(index);
       this.#run(one.task, one.errand as Errand);
+    }
+  }
+
+  /** One micro-step at a node, if the link and the node let it. */
+  #fly(trip: Trip, flight: Flight, index: number): void {
+    const { client } = trip.task;
+    const goesOnAt = this.#links.goesOnAt(client, flight.node, this.steps);
+    if (goesOnAt > this.steps && !trip.hasWaited) {
+      trip.hasWaited = true;
+      trip.wakeAt = goesOnAt;
+      return;
+    }
+    trip.hasWaited = false;
+    if (!flight.isOver) flight.step(this.prng);
+    if (!flight.isOver) this.#hold(trip, flight);
+    // Its connection breaks before.
+    else if (this.#links.isMute(client, flight.node, this.steps)) trip.wakeAt = this.steps + 100;
+    else {
+      this.#schedule.takeOut(index);
+      if (!client.isKilled) this.#arrived(trip.task);
     }
   }
 
@@ -353,6 +360,7 @@ export class Interleaver {
       post.node = client.chunks.place(post);
       if (post.node < 0) task.replies[i] = unplaced(post);
       else if (client.isFenced) task.replies[i] = fenced();
+      else if (this.#links.isCut(client, post.node, this.steps)) task.replies[i] = cutOff();
       else if (places.has(post.node)) (places.get(post.node) as number[]).push(i);
       else places.set(post.node, [i]);
     }
@@ -374,19 +382,6 @@ export class Interleaver {
       const most = pauseStepsLeast + Math.ceil(pauseStepsPerMs * errand.post.bytes);
       trip.wakeAt = this.steps + this.prng.below(most);
     }
-  }
-
-  #applyAlone(client: SimulatedClient, post: Post): unknown {
-    if (post.verb === Verb.pause) return undefined;
-    if (post.verb === Verb.call) {
-      const reply = this.#answer(client, post);
-      assert(!(reply instanceof LaterReply), "nobody else is there to give a later reply");
-      return reply;
-    }
-    post.node = client.chunks.place(post);
-    if (post.node < 0) return unplaced(post);
-    const replies = applyPosts(this.#options.memories[post.node] as Memory, [post]);
-    return (replies as readonly unknown[])[0];
   }
 
   #whoWaits(): string {

@@ -20,6 +20,8 @@ export class Trip {
   readonly flight: Flight | undefined;
   readonly errand: Errand | undefined;
   wakeAt = 0;
+  /** It was held up by its link, or its node, before its next micro-step. */
+  hasWaited = false;
 
   constructor(task: Task, flight: Flight | undefined, errand: Errand | undefined) {
     this.task = task;
