@@ -18,6 +18,7 @@ import {
   entryOffset,
   fingerprintLimit,
   numberOf,
+  wordAt,
 } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
@@ -133,6 +134,9 @@ export function* followChain(
     const next = decodeEntry(last.nextWord);
     const address = next?.cell;
     if (address === undefined || !(yield* reloadUnknown(context, address, bucketClass))) {
+      // Given back since it was read, and its chunk retired: then nothing leads there any more.
+      const [bytes] = yield* round(read(lastNext(chain), 8));
+      if (wordAt(bytes, 0) !== last.nextWord) return yield* readChain(context, home);
       chain.damaged = true;
       break;
     }

@@ -121,7 +121,8 @@ function* dropEmptyTail(
   if (session.held.has(cell) || state?.state !== CellState.live || state.owner !== 0) return;
   const live = stateWord(CellState.live, state.incarnation, 0);
   const mine = session.myWord(CellState.live, state.incarnation);
-  const [found] = yield* take(context, cell, live, mine);
+  // Durably ours before it is unlinked: a power failure in between must leave somebody to free it.
+  const [found] = yield* take(context, cell, live, mine, ...session.flushes(cell, 8));
   if (found !== live) return;
   const hold = new Hold(cell, mine, stateWord(CellState.free, state.incarnation, 0));
   holds.push(hold);

@@ -30,7 +30,9 @@ const failures: readonly Failure[] = [
   { posts: 0, chance: 0.5, isHasty: true },
   { posts: 1, chance: 0.5, isHasty: false },
   { posts: 1, chance: 0, isHasty: true },
-  ...[0, 1, 2, 3, 4].map((posts) => ({ posts, chance: 0, isHasty: false, isTakenBack: true })),
+  ...[0, 1, 2, 3, 4].flatMap((posts) =>
+    [0, 0.3, 0.5, 0.7].map((chance) => ({ posts, chance, isHasty: false, isTakenBack: true })),
+  ),
 ];
 
 /** Memory of which only flushed words survive, and some others by chance. */

@@ -17,6 +17,7 @@ import { type Key, toKey } from "@pdpm/kv";
 import {
   type Address,
   addressText,
+  bucketBytes,
   bucketClass,
   bucketFields,
   CellState,
@@ -169,6 +170,8 @@ function* underBucket(
   const isNamed = entry !== undefined || chain.addresses.includes(slot);
   // What no intact word names may be named by a damaged one: it is not nobody's then.
   if (!isNamed && chain.damaged) throw corrupt(`bucket ${addressText(chain.home)} is damaged`);
+  // It may have been named a moment ago: what freed it must be durable before it is free.
+  if (!isNamed) yield* flushChain(context, chain);
   if (sizeClass === bucketClass) {
     yield* letStand(context, slot, word, isNamed);
     return true;
@@ -183,6 +186,11 @@ function* underBucket(
     return true;
   }
   return yield* finishUpdate(context, slot, word, sizeClass);
+}
+
+function* flushChain({ session }: Context, { addresses }: BucketChain): Protocol<void> {
+  const posts = addresses.flatMap((address) => session.flushes(address, bucketBytes));
+  if (posts.length > 0) yield* round(...posts);
 }
 
 /** A held overflow bucket is a bucket if the chain leads to it, else nobody's. */
@@ -224,23 +232,33 @@ function* finishUpdate(
   return true;
 }
 
-/** Copies a committed update from the uncommitted space over the committed one. */
+/**
+ * Copies a committed update from the uncommitted space over the committed one. If that was done
+ * already it may not be durable yet, and it must be before the slot is unlocked.
+ */
 function* redo(context: Context, image: SlotView, sizeClass: number): Protocol<void> {
   const incarnation = image.word?.incarnation;
   const uncommittedOffset = committedOffset + copyCapacity(sizeClass);
   const committed = verified(image, committedOffset, incarnation);
   const uncommitted = verified(image, uncommittedOffset, incarnation);
-  if (uncommitted === undefined) {
-    if (committed === undefined)
-      throw corrupt(`neither copy in cell ${addressText(image.slot)} verifies`);
+  const { session } = context;
+  const at = image.slot + committedOffset;
+  if (committed !== undefined && committed.commitNumber >= (uncommitted?.commitNumber ?? 0)) {
+    const flushes = session.flushes(at, lengthOf(committed));
+    if (flushes.length > 0) yield* round(...flushes);
     return;
   }
-  if (committed !== undefined && committed.commitNumber >= uncommitted.commitNumber) return;
-  const length = valueOffset(uncommitted.keyBytes) + uncommitted.valueBytes;
+  if (uncommitted === undefined)
+    throw corrupt(`neither copy in cell ${addressText(image.slot)} verifies`);
+  const length = lengthOf(uncommitted);
   const bytes = image.bytes.slice(uncommittedOffset, uncommittedOffset + length);
-  const at = image.slot + committedOffset;
-  yield* round(write(at, bytes), ...context.session.flushes(at, bytes.length));
-  context.session.events.redone += 1;
+  yield* round(write(at, bytes), ...session.flushes(at, length));
+  session.events.redone += 1;
+}
+
+/** Bytes of a copy with its header. */
+function lengthOf({ keyBytes, valueBytes }: SlotCopy): number {
+  return valueOffset(keyBytes) + valueBytes;
 }
 
 function verified(
