@@ -20,6 +20,7 @@ import { Client, Identity } from "./central-client.ts";
 import { type Plan, planOf } from "./central-plan.ts";
 import { regionBytes, Seat } from "./central-seat.ts";
 import { wordText } from "./clover-words.ts";
+import { Healing } from "./healing.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { troubleNetwork } from "./network-trouble.ts";
@@ -44,6 +45,7 @@ export class World {
   broken: unknown;
   #ids = 0;
   #isCalm = false;
+  readonly #healing: Healing;
   #kills = 0;
   #suspects = 0;
   #rivals = 0;
@@ -91,6 +93,7 @@ export class World {
       plan.calls,
       prng.fork("calls"),
     );
+    this.#healing = new Healing(this.interleaver);
   }
 
   /** Runs the seed to its end. @throws what is wrong. */
@@ -100,6 +103,7 @@ export class World {
     this.#disturb();
     for (const client of this.clients) client.go();
     await this.interleaver.runWaiting();
+    this.#healing.ended();
     this.interleaver.calm();
     this.#isCalm = true;
     await this.#inspect();
@@ -147,6 +151,12 @@ export class World {
 
   #disturb(): void {
     const { plan, interleaver, prng } = this;
+    this.#healing.begin(plan.healsAt);
+    const failing = (chance: number, act: () => void): void => {
+      at(chance, () => {
+        if (!this.#healing.isHealed) act();
+      });
+    };
     const at = (chance: number, act: () => void): void => {
       if (chance > 0) interleaver.disturb(chance, act);
     };
@@ -162,34 +172,37 @@ export class World {
       const isTaken = this.seats.some((one) => !one.isDead && !one.isOut && !one.isSuspected);
       if (!isTaken) this.#takeOver();
     });
-    at(plan.rivalChance, () => {
+    failing(plan.rivalChance, () => {
       if (this.#rivals >= plan.rivalsMost) return;
       this.#rivals += 1;
       this.#takeOver();
     });
-    withSeat(plan.killChance, (seat) => this.#kill(seat));
-    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
+    withSeat(plan.killChance, (seat) => {
+      if (!this.#healing.isHealed) this.#kill(seat);
+    });
+    if (plan.killsMost > 0) failing(1 / 4, () => this.#killMidway());
     withSeat(plan.suspectChance, (seat) => {
+      if (this.#healing.isHealed) return;
       if (this.#suspects >= plan.suspectsMost || seat.isSuspected) return;
       this.#suspects += 1;
       seat.isSuspected = true;
     });
     withSeat(plan.disconnectChance, ({ simulated }) => {
-      if (this.#disconnects >= plan.disconnectsMost) return;
+      if (this.#disconnects >= plan.disconnectsMost || this.#healing.isHealed) return;
       this.#disconnects += 1;
       troubleNetwork(this, simulated, this.memories.length);
     });
     withSeat(plan.workChance, (seat) => seat.act(({ housekeeping }) => housekeeping.wake()));
     at(plan.leaveChance, () => anyone().leaveOne());
     at(plan.measureChance, () => anyone().measure());
-    at(plan.killChance, () => {
+    failing(plan.killChance, () => {
       if (this.#clientKills >= plan.clientKillsMost) return;
       this.#clientKills += 1;
       anyone().die();
     });
-    at(plan.serverDeathChance, () => this.calls.serverDied());
+    failing(plan.serverDeathChance, () => this.calls.serverDied());
     if (plan.powerFailuresMost > 0) {
-      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
       at(1 / 50, () => {
         for (const memory of this.memories) memory.writeBack(prng, 0.1);
       });
@@ -238,6 +251,7 @@ export class World {
    */
   async #failPower(): Promise<void> {
     if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isCalm) return;
+    if (this.#healing.isHealed) return;
     this.#powerFailures += 1;
     this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
     for (const seat of this.seats) {

@@ -6,6 +6,7 @@ import type { Found } from "@pdpm/kv";
 import type { Client } from "./clover-client.ts";
 import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import type { World } from "./clover-world.ts";
+import { Healing } from "./healing.ts";
 import { troubleNetwork } from "./network-trouble.ts";
 import { pick } from "./plan-parts.ts";
 
@@ -26,33 +27,41 @@ export class Failures {
   #serverDeaths = 0;
   #suspicions = 0;
   #isOver = false;
+  readonly healing: Healing;
 
   constructor(world: World) {
     this.#world = world;
+    this.healing = new Healing(world.interleaver);
   }
 
   /** From now on. */
   begin(): void {
     const { plan, interleaver, prng } = this.#world;
+    this.healing.begin(plan.healsAt);
     const anyone = (): Client =>
       this.#world.clients[prng.below(this.#world.clients.length)] as Client;
     const at = (chance: number, act: (client: Client) => void): void => {
       if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
     };
+    const failing = (chance: number, act: (client: Client) => void): void => {
+      at(chance, (client) => {
+        if (!this.healing.isHealed) act(client);
+      });
+    };
     const whileBusy = (act: (client: Client) => void) => (client: Client) => {
       if (this.#world.clients.some(({ isDone }) => !isDone)) act(client);
     };
-    at(plan.killChance, (client) => this.#kill(client));
-    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
+    failing(plan.killChance, (client) => this.#kill(client));
+    if (plan.killsMost > 0) failing(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
-    at(plan.disconnectChance, (client) => {
+    failing(plan.disconnectChance, (client) => {
       troubleNetwork(this.#world, client.identity.simulated, this.#world.memories.length);
     });
-    at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
-    at(plan.serverDeathChance, () => this.#failServer());
+    failing(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
+    failing(plan.serverDeathChance, () => this.#failServer());
     if (plan.powerFailuresMost > 0) {
-      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
-      at(10 * plan.powerFailureChance, (client) => {
+      failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      failing(10 * plan.powerFailureChance, (client) => {
         // Soon after somebody did what is not durable yet, and others may have seen it.
         if (!interleaver.isMidway(client.identity.simulated)) return;
         interleaver.enlist(() => this.#failPower(), 200 + prng.below(400));
@@ -96,6 +105,7 @@ export class Failures {
 
   /** Nobody wants anything any more: what was to happen later does not happen. */
   end(): void {
+    this.healing.ended();
     this.#isOver = true;
     this.#world.interleaver.calm();
   }
@@ -140,6 +150,7 @@ export class Failures {
 
   async #failPower(): Promise<void> {
     if (this.#powerFailures >= this.#world.plan.powerFailuresMost || this.#isOver) return;
+    if (this.healing.isHealed) return;
     if (this.#world.clients.every(({ isDone }) => isDone)) return;
     this.#powerFailures += 1;
     await this.losePower();

@@ -44,7 +44,7 @@ export class World {
   readonly calls: MetadataCalls;
   readonly identities: Map<number, Identity> = new Map();
   readonly clients: Client[] = [];
-  readonly #failures: Failures = new Failures(this);
+  readonly #failures: Failures;
   /** Some operation failed, so somebody may not know what became of what it asked for. */
   #isUnsure = false;
   report: AuditReport | undefined;
@@ -77,6 +77,7 @@ export class World {
       slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
+    this.#failures = new Failures(this);
     const { interleaver, store } = this;
     const { callTimeoutMs, commitRecordsMost } = plan;
     const label = { chunkBytes, chunksMost, nodeCount };
@@ -123,9 +124,10 @@ export class World {
   /** Whether an operation may end so in this world. @throws the error if not. */
   excuse(error: PdpmError): void {
     const { plan } = this;
+    const isTroubled = plan.disconnectChance + plan.suspectChance > 0;
     const isExpected =
       (error.code === "PDPM_NO_SPACE" && plan.isSmall) ||
-      (error.code === "PDPM_UNAVAILABLE" && plan.disconnectChance + plan.suspectChance > 0) ||
+      (error.code === "PDPM_UNAVAILABLE" && isTroubled && !this.#failures.healing.isSound) ||
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;

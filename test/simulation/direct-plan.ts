@@ -5,6 +5,7 @@ import { assert, Prng } from "@pdpm/base";
 import type { Key } from "@pdpm/kv";
 import type { Mix } from "./caller.ts";
 import { type Family, families } from "./direct-keys.ts";
+import { drawHealsAt } from "./healing.ts";
 
 /** The choices of one seed. */
 export interface Plan {
@@ -31,6 +32,8 @@ export interface Plan {
   readonly stallStepsMost: number;
   /** How often a flush takes long: what it is to make durable is seen by many before. */
   readonly slowFlushChance: number;
+  /** The step at which all that goes wrong ends (healing.ts). */
+  readonly healsAt: number | null;
   readonly killsMost: number;
   readonly killChance: number;
   /** The dead come back as somebody new within so many micro-steps; 0: they stay dead. */
@@ -144,6 +147,7 @@ function drawn(seed: number, prng: Prng): Plan {
     stallChance: pick(prng, [0, 0.02, 0.1]),
     stallStepsMost: pick(prng, [100, 1000, 4000]),
     slowFlushChance: pick(prng, [0, 0, 0.1]),
+    healsAt: drawHealsAt(prng),
     killsMost: isKilling ? 1 + prng.below(3) : 0,
     rebirthStepsMost: 0,
     killChance: pick(prng, [1 / 100, 1 / 300, 1 / 1000]),

@@ -28,6 +28,7 @@ import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
+import { Healing } from "./healing.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 import { troubleNetwork } from "./network-trouble.ts";
 
@@ -53,6 +54,7 @@ export class World {
   #kills = 0;
   #powerFailures = 0;
   #isOver = false;
+  readonly #healing: Healing;
   report: AuditReport | undefined;
 
   constructor(seed: number, isTraced = false) {
@@ -76,6 +78,7 @@ export class World {
       slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
+    this.#healing = new Healing(this.interleaver);
   }
 
   /** Runs the seed to its end. @throws what is wrong. */
@@ -89,6 +92,7 @@ export class World {
     this.#disturb();
     for (const client of this.#clients) client.go();
     this.interleaver.run();
+    this.#healing.ended();
     this.#isOver = true;
     this.interleaver.calm();
     this.#settleAll();
@@ -109,9 +113,10 @@ export class World {
   /** Whether an operation may end so in this world. @throws the error if not. */
   excuse(error: PdpmError): void {
     const { plan } = this;
+    const isTroubled = plan.disconnectChance + plan.suspectChance > 0;
     const isExpected =
       (error.code === "PDPM_NO_SPACE" && plan.chunksMost < 8) ||
-      (error.code === "PDPM_UNAVAILABLE" && plan.disconnectChance + plan.suspectChance > 0) ||
+      (error.code === "PDPM_UNAVAILABLE" && isTroubled && !this.#healing.isSound) ||
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
@@ -141,14 +146,20 @@ export class World {
 
   #disturb(): void {
     const { plan, interleaver, prng } = this;
+    this.#healing.begin(plan.healsAt);
     const anyone = (): Client => this.#clients[prng.below(this.#clients.length)] as Client;
     const at = (chance: number, act: (client: Client) => void): void => {
       if (chance > 0) interleaver.disturb(chance, () => act(anyone()));
     };
-    at(plan.killChance, (client) => this.#kill(client));
-    if (plan.killsMost > 0) at(1 / 4, () => this.#killMidway());
+    const failing = (chance: number, act: (client: Client) => void): void => {
+      at(chance, (client) => {
+        if (!this.#healing.isHealed) act(client);
+      });
+    };
+    failing(plan.killChance, (client) => this.#kill(client));
+    if (plan.killsMost > 0) failing(1 / 4, () => this.#killMidway());
     at(plan.leaveChance, (client) => client.leaveOne());
-    at(plan.disconnectChance, (client) => {
+    failing(plan.disconnectChance, (client) => {
       troubleNetwork(this, client.identity.simulated, this.memories.length);
     });
     at(plan.reapChance, (client) => {
@@ -157,7 +168,7 @@ export class World {
     at(1 / 100, (client) => client.settleOne());
     if (plan.isOld) interleaver.disturb(1 / 10, () => this.ageing.look());
     if (this.#failing.length > 0) {
-      at(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
       at(1 / 50, () => {
         for (const memory of this.#failing) memory.writeBack(prng, 0.1);
       });
@@ -211,6 +222,7 @@ export class World {
   /** Everything stops; then the clients open the store again. */
   #failPower(): void {
     if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isOver) return;
+    if (this.#healing.isHealed) return;
     if (!this.#isBusy()) return;
     this.#powerFailures += 1;
     this.#loseMemory("the power fails");
@@ -244,8 +256,8 @@ export class World {
     if (judged === undefined) return { alive: false, who };
     // A death is not noticed at once.
     const isNoticed = judged.isKilled && (this.#isOver || this.prng.chance(0.5));
-    const isSuspected =
-      !this.#isOver && judged !== asker && this.prng.chance(this.plan.suspectChance);
+    const isTrusted = this.#isOver || this.#healing.isHealed;
+    const isSuspected = !isTrusted && judged !== asker && this.prng.chance(this.plan.suspectChance);
     if (isNoticed || isSuspected) this.interleaver.fence(judged);
     return { alive: !judged.isFenced, who };
   }
@@ -297,18 +309,14 @@ export class World {
     assert(problem === null, problem ?? "");
     const report = this.#alone(fresh, "audit", auditStore);
     this.report = report;
-    // Known, and mended by `fsck --repair`: a power failure between an overflow bucket's own word
-    // and the link to it leaves a bucket that is nobody's.
-    const lostBuckets = report.problems.filter(({ kind }) => kind === "lost-bucket");
-    const lost = this.#powerFailures > 0 ? lostBuckets.length : 0;
-    assert(report.problems.length === lost, report.problems.join("\n"));
+    assert(report.problems.length === 0, report.problems.join("\n"));
     assert(report.heldBy.size === 0, `held by clients ${[...report.heldBy.keys()]}`);
     assert(report.keys === present, `${report.keys} keys in buckets, ${present} were found`);
     const { cellsUncommitted, cellsLive } = report.space;
     assert(cellsUncommitted === 0, `${cellsUncommitted} cells are claimed by nobody`);
     const { overflowBuckets } = report;
     assert(
-      cellsLive === present + overflowBuckets + lost,
+      cellsLive === present + overflowBuckets,
       `${cellsLive} live cells for ${present} keys and ${overflowBuckets} overflow buckets`,
     );
   }

@@ -16,13 +16,20 @@ export interface WayFaults {
   readonly delayStepsMost: number;
 }
 
+const noFaults: WayFaults = {
+  lossChance: 0,
+  repeatChance: 0,
+  delayChance: 0,
+  delayStepsMost: 1,
+};
+
 /** Brings one copy of a request to its server, `steps` from now; `later` takes the answer. */
 export type Deliver = (later: LaterReply, steps: number) => void;
 
 /** See above. */
 export class FaultyWay {
   readonly #interleaver: Interleaver;
-  readonly #faults: WayFaults;
+  readonly #whileSick: WayFaults;
   readonly #prng: Prng;
   readonly #lost: (outcome: "unknown" | "not-applied") => PdpmError;
 
@@ -34,7 +41,7 @@ export class FaultyWay {
     lost: (outcome: "unknown" | "not-applied") => PdpmError,
   ) {
     this.#interleaver = interleaver;
-    this.#faults = faults;
+    this.#whileSick = faults;
     this.#prng = prng;
     this.#lost = lost;
   }
@@ -53,6 +60,10 @@ export class FaultyWay {
     if (isLost) this.tell(later, "unknown");
     if (prng.chance(repeatChance)) deliver(later, this.#delay(0.5));
     return later;
+  }
+
+  get #faults(): WayFaults {
+    return this.#interleaver.isHealed ? noFaults : this.#whileSick;
   }
 
   /** The caller learns that there will be no answer. */

@@ -12,16 +12,19 @@ interface Disturbance {
 /** The disturbances of one run. */
 export class Disturbances {
   readonly #prng: Prng;
+  readonly #steps: () => number;
   readonly #all: Disturbance[] = [];
 
-  constructor(prng: Prng) {
+  /** `steps` is the clock. */
+  constructor(prng: Prng, steps: () => number) {
     this.#prng = prng;
+    this.#steps = steps;
   }
 
-  /** `act` happens from step `now` on after each step with this probability. */
-  add(chance: number, act: () => void, now: number): void {
+  /** `act` happens from now on after each step with this probability. */
+  add(chance: number, act: () => void): void {
     const disturbance = { chance, act, nextAt: 0 };
-    this.#plan(disturbance, now);
+    this.#plan(disturbance);
     this.#all.push(disturbance);
   }
 
@@ -30,18 +33,18 @@ export class Disturbances {
     this.#all.length = 0;
   }
 
-  /** What is due at step `now` happens; `steps` says how late it is by then. */
-  happen(steps: () => number): void {
+  /** What is due happens. */
+  happen(): void {
     for (const disturbance of this.#all) {
-      if (steps() < disturbance.nextAt) continue;
-      this.#plan(disturbance, steps());
+      if (this.#steps() < disturbance.nextAt) continue;
+      this.#plan(disturbance);
       disturbance.act();
     }
   }
 
-  #plan(disturbance: Disturbance, now: number): void {
+  #plan(disturbance: Disturbance): void {
     const { chance } = disturbance;
     const wait = Math.log(1 - this.#prng.float()) / Math.log(1 - chance);
-    disturbance.nextAt = now + 1 + Math.floor(wait);
+    disturbance.nextAt = this.#steps() + 1 + Math.floor(wait);
   }
 }

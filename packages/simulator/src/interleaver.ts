@@ -56,12 +56,13 @@ export class Interleaver {
   readonly #disturbances: Disturbances;
   readonly #links: Links = new Links();
   readonly #living = new Set<Task>();
-  readonly #now = (): number => this.steps;
+  /** What was slow, cut or stalled is no more. */
+  isHealed = false;
 
   constructor(options: InterleaverOptions) {
     this.#options = options;
     this.prng = new Prng(options.seed);
-    this.#disturbances = new Disturbances(this.prng);
+    this.#disturbances = new Disturbances(this.prng, () => this.steps);
     this.#stepsMost = options.stepsMost ?? 1_000_000;
     const { stallChance = 0.02, stallStepsMost = 1000 } = options;
     this.#schedule = new Schedule<Turn>(this.prng, stallChance, stallStepsMost);
@@ -93,12 +94,20 @@ export class Interleaver {
 
   /** Calls `act` from now on after each micro-step with this probability. */
   disturb(chance: number, act: () => void): void {
-    this.#disturbances.add(chance, act, this.steps);
+    this.#disturbances.add(chance, act);
   }
 
   /** Ends all disturbances. */
   calm(): void {
     this.#disturbances.clear();
+  }
+
+  /** Nothing is slow, cut or stalled any more; what was to break breaks. */
+  heal(): void {
+    this.trace?.note(this.steps, "all is healed");
+    this.isHealed = true;
+    this.#links.heal();
+    this.#schedule.calm((one) => one instanceof Task || (one instanceof Trip && !one.errand));
   }
 
   /** Has `act` called at some step, `steps` from now at the earliest. */
@@ -120,22 +129,19 @@ export class Interleaver {
   run(): void {
     for (let steps = 0; this.#living.size > 0; steps += 1) {
       assert(this.#turn(steps) === undefined, "a chore takes time: use runWaiting");
-      this.#disturbances.happen(this.#now);
+      this.#disturbances.happen();
     }
   }
 
   /** The same with chores that take time. Ends when chores have ended, too, if `all`. */
   async runWaiting(all = false): Promise<void> {
-    for (let steps = 0; this.#living.size > 0 || (all && this.#hasChores()); steps += 1) {
+    const hasChores = () => this.#schedule.waiters.some((one) => one instanceof Chore);
+    for (let steps = 0; this.#living.size > 0 || (all && hasChores()); steps += 1) {
       const waiting = this.#turn(steps);
       // Most turns take no time, and awaiting nothing costs as much as a turn.
       if (waiting !== undefined) await waiting;
-      this.#disturbances.happen(this.#now);
+      this.#disturbances.happen();
     }
-  }
-
-  #hasChores(): boolean {
-    return this.#schedule.waiters.some((one) => one instanceof Chore);
   }
 
   #turn(steps: number): void | Promise<void> {
@@ -270,7 +276,6 @@ export class Interleaver {
     trip.hasWaited = false;
     if (!flight.isOver) flight.step(this.prng);
     if (!flight.isOver) this.#hold(trip, flight);
-    // Its connection breaks before.
     else if (this.#links.isMute(client, flight.node, this.steps)) trip.wakeAt = this.steps + 100;
     else {
       this.#schedule.takeOut(index);
@@ -281,7 +286,8 @@ export class Interleaver {
   #hold(trip: Trip, { isAtFlush }: Flight): void {
     this.#schedule.hold(trip);
     const { slowFlushChance = 0 } = this.#options;
-    if (slowFlushChance === 0 || !isAtFlush || !this.prng.chance(slowFlushChance)) return;
+    if (slowFlushChance === 0 || this.isHealed || !isAtFlush || !this.prng.chance(slowFlushChance))
+      return;
     trip.wakeAt = this.steps + this.prng.below(slowFlushSteps);
   }
 

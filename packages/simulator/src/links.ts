@@ -40,6 +40,12 @@ export class Links {
     this.#slowNodes.set(node, { until, steps });
   }
 
+  /** All are whole again, and nobody is slow. */
+  heal(): void {
+    this.#links.clear();
+    this.#slowNodes.clear();
+  }
+
   isCut(client: SimulatedClient, node: number, now: number): boolean {
     return this.#links.size > 0 && this.of(client, node).cutUntil > now;
   }

@@ -14,7 +14,7 @@ export class Schedule<T extends Waiter> {
   /** The clock of the run. */
   steps = 0;
   readonly #prng: Prng;
-  readonly #stallChance: number;
+  #stallChance: number;
   readonly #stallStepsMost: number;
   readonly #ready: T[] = [];
 
@@ -33,6 +33,12 @@ export class Schedule<T extends Waiter> {
   later(chance: number): number {
     if (!this.#prng.chance(chance)) return 0;
     return this.steps + Math.ceil(this.#stallStepsMost ** this.#prng.float());
+  }
+
+  /** From now on nobody waits longer than others; those who `isStalled` do no more. */
+  calm(isStalled: (one: T) => boolean): void {
+    this.#stallChance = 0;
+    for (const one of this.#ready) if (isStalled(one)) one.wakeAt = 0;
   }
 
   /** `one` wants a turn; now and then it waits longer than others. */

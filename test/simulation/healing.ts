@@ -1,0 +1,53 @@
+// Liveness. In some seeds all that goes wrong ends at some step: the network is whole, nobody dies
+// or is given up any more, nothing is slow. What must hold from then on: no operation fails any
+// more for what went wrong before, and all have ended within a bounded number of micro-steps.
+// Housekeeping goes on as always, for it is what heals the rest.
+
+import { assert, type Prng } from "@pdpm/base";
+import type { Interleaver } from "@pdpm/simulator";
+
+/** Until then what was under way may still fail. */
+const graceSteps = 5000;
+/** Within these everything has ended: a hundred times what a sound operation takes. */
+const liveSteps = 300_000;
+
+/** When a plan's faults end; undefined: never, but for the end of the run. */
+export function drawHealsAt(prng: Prng): number | null {
+  return prng.chance(0.3) ? 100 + prng.below(3000) : null;
+}
+
+/** The healing of one run. */
+export class Healing {
+  readonly #interleaver: Interleaver;
+  #healedAt: number | undefined;
+
+  constructor(interleaver: Interleaver) {
+    this.#interleaver = interleaver;
+  }
+
+  /** Heals at that step, if ever. */
+  begin(healsAt: number | null): void {
+    if (healsAt === null) return;
+    this.#interleaver.enlist(() => {
+      this.#healedAt = this.#interleaver.steps;
+      this.#interleaver.heal();
+    }, healsAt);
+  }
+
+  get isHealed(): boolean {
+    return this.#healedAt !== undefined;
+  }
+
+  /** Nothing fails for a reason any more that has passed. */
+  get isSound(): boolean {
+    const { steps } = this.#interleaver;
+    return this.#healedAt !== undefined && steps > this.#healedAt + graceSteps;
+  }
+
+  /** Everybody's operations have ended. */
+  ended(): void {
+    const { steps } = this.#interleaver;
+    const took = steps - (this.#healedAt ?? steps);
+    assert(took <= liveSteps, `nobody gets on: ${took} micro-steps after all was healed`);
+  }
+}
