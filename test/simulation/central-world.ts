@@ -20,6 +20,7 @@ import { Client, Identity } from "./central-client.ts";
 import { type Plan, planOf } from "./central-plan.ts";
 import { regionBytes, Seat } from "./central-seat.ts";
 import { wordText } from "./clover-words.ts";
+import { FaultCounts } from "./fault-counts.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { chunkBytes } from "./plan-parts.ts";
@@ -31,6 +32,7 @@ export class World {
   readonly memories: readonly DurableMemory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly faultCounts: FaultCounts = new FaultCounts();
   readonly ageing: Ageing;
   readonly store: MemoryStore;
   readonly calls: MetadataCalls;
@@ -89,6 +91,7 @@ export class World {
       { interleaver, store, label, regionHeaderBytes, callTimeoutMs, commitRecordsMost },
       plan.calls,
       prng.fork("calls"),
+      this.faultCounts,
     );
   }
 
@@ -136,6 +139,7 @@ export class World {
       error.code === "PDPM_UNAVAILABLE" ||
       ((error.code === "PDPM_TIMEOUT" || error.code === "PDPM_BUSY") && isTimed);
     if (!isExpected) throw error;
+    if (error.code === "PDPM_NO_SPACE") this.faultCounts.add("operation finds no space");
   }
 
   /** Whether something that a coordinator does of its own accord may end so. @throws if not. */
@@ -172,11 +176,13 @@ export class World {
       if (this.#suspects >= plan.suspectsMost || seat.isSuspected) return;
       this.#suspects += 1;
       seat.isSuspected = true;
+      this.faultCounts.add("given up alive");
     });
     withSeat(plan.disconnectChance, ({ simulated }) => {
       if (this.#disconnects >= plan.disconnectsMost) return;
       this.#disconnects += 1;
       interleaver.disconnect(simulated, prng.below(this.memories.length));
+      this.faultCounts.add("connection breaks");
     });
     withSeat(plan.workChance, (seat) => seat.act(({ housekeeping }) => housekeeping.wake()));
     at(plan.leaveChance, () => anyone().leaveOne());
@@ -184,7 +190,7 @@ export class World {
     at(plan.killChance, () => {
       if (this.#clientKills >= plan.clientKillsMost) return;
       this.#clientKills += 1;
-      anyone().die();
+      this.#killClient(anyone());
     });
     at(plan.serverDeathChance, () => this.calls.serverDied());
     if (plan.powerFailuresMost > 0) {
@@ -223,7 +229,15 @@ export class World {
     }
   }
 
+  #killClient(client: Client): void {
+    if (!client.isDead) {
+      this.faultCounts.killed("client", this.interleaver.isMidway(client.identity.simulated));
+    }
+    client.die();
+  }
+
   #die(seat: Seat): void {
+    this.faultCounts.killed("coordinator", this.interleaver.isMidway(seat.simulated));
     seat.die();
     // What it had half done is met by others, and then the power fails.
     if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
@@ -238,6 +252,7 @@ export class World {
   async #failPower(): Promise<void> {
     if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isCalm) return;
     this.#powerFailures += 1;
+    this.faultCounts.add("power fails under way");
     this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
     for (const seat of this.seats) {
       seat.die();
@@ -294,6 +309,7 @@ export class World {
     await this.#done(fresh, () => host.close(100_000));
     await this.#audit();
     if (this.plan.durability === "process") return;
+    this.faultCounts.add("power fails at the end");
     interleaver.trace?.note(interleaver.steps, "the power fails at the end");
     for (const memory of this.memories) memory.fail(this.prng);
     await this.#audit();

@@ -46,6 +46,7 @@ export class Failures {
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
       interleaver.disconnect(client.identity.simulated, prng.below(this.#world.memories.length));
+      this.#world.faultCounts.add("connection breaks");
     });
     at(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
     at(plan.serverDeathChance, () => this.#failServer());
@@ -127,6 +128,8 @@ export class Failures {
         if (client.isDead && !this.#isOver) client.revive();
       }, this.#world.prng.below(rebirthStepsMost));
     }
+    const isMidway = this.#world.interleaver.isMidway(client.identity.simulated);
+    this.#world.faultCounts.killed("client", isMidway);
     client.die();
     for (const { simulated } of this.#world.identities.values()) {
       if (simulated.isKilled) this.#world.calls.clientDied(simulated.id);
@@ -150,6 +153,7 @@ export class Failures {
    * again.
    */
   async losePower(): Promise<void> {
+    this.#world.faultCounts.add("power fails under way");
     this.#world.interleaver.trace?.note(this.#world.interleaver.steps, "the power fails");
     for (const { simulated } of this.#world.identities.values()) {
       this.#world.interleaver.kill(simulated);
@@ -173,6 +177,7 @@ export class Failures {
     if (this.#suspicions >= suspicionsMost) return;
     if (client === other || client.isDead || !other.identity.hasEntered) return;
     this.#suspicions += 1;
+    if (!other.identity.simulated.isFenced) this.#world.faultCounts.add("given up alive");
     this.#world.interleaver.fence(other.identity.simulated);
     client.reap(other.identity.session.clientId);
   }

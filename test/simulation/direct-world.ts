@@ -28,6 +28,7 @@ import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
+import { FaultCounts } from "./fault-counts.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
@@ -42,6 +43,7 @@ export class World {
   readonly memories: readonly Memory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly faultCounts: FaultCounts = new FaultCounts();
   readonly ageing: Ageing;
   /** The same, where the power may fail. */
   readonly #failing: readonly DurableMemory[];
@@ -94,6 +96,7 @@ export class World {
     for (const { identity } of this.#clients) this.#leave(identity);
     this.#inspect();
     if (this.#failing.length === 0) return;
+    this.faultCounts.add("power fails at the end");
     this.#loseMemory("the power fails at the end");
     this.#inspect();
   }
@@ -114,6 +117,7 @@ export class World {
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
+    if (error.code === "PDPM_NO_SPACE") this.faultCounts.add("operation finds no space");
   }
 
   /** One page of keys() ended: the 16 home buckets from number `first` on. */
@@ -149,6 +153,7 @@ export class World {
     at(plan.leaveChance, (client) => client.leaveOne());
     at(plan.disconnectChance, (client) => {
       interleaver.disconnect(client.identity.simulated, prng.below(this.memories.length));
+      this.faultCounts.add("connection breaks");
     });
     at(plan.reapChance, (client) => {
       if (this.#isBusy()) client.reap(1 + prng.below(this.#identities.size));
@@ -200,6 +205,7 @@ export class World {
         if (client.isDead && !this.#isOver) client.revive();
       }, this.prng.below(rebirthStepsMost));
     }
+    this.faultCounts.killed("client", this.interleaver.isMidway(client.identity.simulated));
     client.die();
     // What it had half done is met by others, and then the power fails.
     if (this.#failing.length > 0 && this.prng.chance(0.5)) {
@@ -212,6 +218,7 @@ export class World {
     if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isOver) return;
     if (!this.#isBusy()) return;
     this.#powerFailures += 1;
+    this.faultCounts.add("power fails under way");
     this.#loseMemory("the power fails");
     for (const client of this.#clients) client.revive();
   }
@@ -245,6 +252,7 @@ export class World {
     const isNoticed = judged.isKilled && (this.#isOver || this.prng.chance(0.5));
     const isSuspected =
       !this.#isOver && judged !== asker && this.prng.chance(this.plan.suspectChance);
+    if (isSuspected && !judged.isKilled && !judged.isFenced) this.faultCounts.add("given up alive");
     if (isNoticed || isSuspected) this.interleaver.fence(judged);
     return { alive: !judged.isFenced, who };
   }

@@ -12,7 +12,7 @@
 // once. A client may also be fenced while it lives, and then learns so from its replies, or lose a
 // connection.
 //
-// Not for power failures: every write is durable at once, and a flush only takes its turn.
+// What a power failure leaves is the memories' business; a flush takes its turn, or longer.
 
 import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
 import {
@@ -27,7 +27,7 @@ import {
 } from "@pdpm/verbs";
 import { Chore, LaterReply } from "./chore.ts";
 import { Flight } from "./in-flight.ts";
-import { Schedule } from "./schedule.ts";
+import { type Delays, Schedule } from "./schedule.ts";
 import { type Ended, type SimulatedClient, Task } from "./task.ts";
 import { Trace, type TraceOptions } from "./trace.ts";
 import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
@@ -37,8 +37,6 @@ import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
  */
 const pauseStepsLeast = 40;
 const pauseStepsPerMs = 40;
-/** A slow flush takes up to this many micro-steps: many operations of others. */
-const slowFlushSteps = 2000;
 
 /** What an interleaver is made of. */
 export interface InterleaverOptions {
@@ -72,6 +70,8 @@ export class Interleaver {
   /** Every choice of this run comes from here. */
   readonly prng: Prng;
   readonly trace: Trace | undefined;
+  /** How often something waited longer than others, and a flush for its medium. */
+  readonly delays: Readonly<Delays>;
   readonly #options: InterleaverOptions;
   readonly #stepsMost: number;
   readonly #schedule: Schedule<Turn>;
@@ -84,6 +84,7 @@ export class Interleaver {
     this.#stepsMost = options.stepsMost ?? 1_000_000;
     const { stallChance = 0.02, stallStepsMost = 1000 } = options;
     this.#schedule = new Schedule<Turn>(this.prng, stallChance, stallStepsMost);
+    this.delays = this.#schedule.delays;
     if (options.trace !== undefined) this.trace = new Trace(options.trace);
   }
 
@@ -275,7 +276,7 @@ export class Interleaver {
     this.#schedule.hold(trip);
     const { slowFlushChance = 0 } = this.#options;
     if (slowFlushChance === 0 || !isAtFlush || !this.prng.chance(slowFlushChance)) return;
-    trip.wakeAt = this.steps + this.prng.below(slowFlushSteps);
+    this.#schedule.flushSlowly(trip);
   }
 
   #run(task: Task, errand: Errand): void {
