@@ -5,7 +5,7 @@ import type { Design } from "./plants/plant.ts";
 
 /** Something that can go wrong. */
 interface Kind {
-  /** In the fault matrix, such as `F2`. */
+  /** By which tests name such faults: `F2`. */
   readonly class: string;
   /** Where it can happen. */
   readonly designs: readonly Design[];
