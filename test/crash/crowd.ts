@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { hostNanoseconds } from "@pdpm/base";
 import { checkLinearizability, type Operation } from "@pdpm/checker";
 import { expect } from "vitest";
+import { beginNote, type Transport, type WriteNote } from "../simulation/evidence/note.ts";
+import type { Design } from "../simulation/plants/plant.ts";
 import type { Child, Scene } from "../support/processes.ts";
 import { type Audited, type Ended, type Load, processScript, readRecord } from "./hot-load.ts";
 
@@ -27,20 +29,26 @@ export class Clients {
   readonly #reach: Reach;
   readonly #records: string;
   readonly #zero = String(hostNanoseconds());
+  readonly #note: WriteNote;
   /** Loaded, and waiting to be told to open the store. */
   readonly #spares: Running[] = [];
   /** Whoever may have a record. */
   readonly #started: number[] = [];
   #count = 0;
+  /** Of the store, by the test. */
+  serverKills = 0;
 
-  private constructor(scene: Scene, reach: Reach, records: string) {
+  private constructor(scene: Scene, reach: Reach, design: Design, records: string) {
     this.#scene = scene;
     this.#reach = reach;
     this.#records = records;
+    const transport = reach.options?.["transport"] ?? "auto";
+    const way = reach.url === undefined ? "mapped" : (transport as Transport);
+    this.#note = beginNote("kills", design, way, expect.getState().currentTestName ?? "");
   }
 
-  static async of(scene: Scene, reach: Reach): Promise<Clients> {
-    return new Clients(scene, reach, await scene.directory("memory"));
+  static async of(scene: Scene, reach: Reach, design: Design): Promise<Clients> {
+    return new Clients(scene, reach, design, await scene.directory("memory"));
   }
 
   /** What the next client is told. */
@@ -131,6 +139,13 @@ export class Clients {
     };
     console.log(`${what}:`, JSON.stringify(found));
     expect(killsInFlight).toBeGreaterThanOrEqual(dead.length * 0.3);
+    this.#note({
+      "clients killed": dead.length,
+      "clients killed in an operation": killsInFlight,
+      "servers killed": this.serverKills,
+      operations: history.length,
+      "recoveries by clients": recoveries,
+    });
     return recoveries;
   }
 }

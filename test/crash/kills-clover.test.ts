@@ -60,7 +60,7 @@ function anyOf(running: readonly Running[]): number {
 
 test("Clover, embedded: processes are killed, their leases come back, and all adds up", async () => {
   const directory = await scene.directory("disk");
-  const clients = await Clients.of(scene, { directory, options: { design: "clover" } });
+  const clients = await Clients.of(scene, { directory, options: { design: "clover" } }, "clover");
   const dead = await killProcesses(clients, kills, () => 200 + Math.random() * 300, 500);
   const recoveries = await clients.check("Clover, embedded", metadataAuditScript, dead, 20_000);
   expect(recoveries).toBeGreaterThan(0);
@@ -68,7 +68,7 @@ test("Clover, embedded: processes are killed, their leases come back, and all ad
 
 test("Clover, over ws: clients are killed, the server takes back their leases, and all adds up", async () => {
   const { url, recoveries } = await cluster("clover");
-  const clients = await Clients.of(scene, { url, options: { transport: "ws" } });
+  const clients = await Clients.of(scene, { url, options: { transport: "ws" } }, "clover");
   const dead = await killProcesses(clients, kills, () => 300 + Math.random() * 500, 500);
   await clients.check("Clover, over ws", metadataAuditScript, dead, 40_000);
   expect(await recoveries()).toBeGreaterThan(0);
@@ -76,12 +76,13 @@ test("Clover, over ws: clients are killed, the server takes back their leases, a
 
 test("Clover: the metadata server is killed under load, each time with a client, and comes back", async () => {
   const { url, kill, restart, recoveries } = await cluster("clover");
-  const clients = await Clients.of(scene, { url });
+  const clients = await Clients.of(scene, { url }, "clover");
   const running = await clients.startAll();
   const dead: number[] = [];
   for (let i = 0; i < kills; i += 1) {
     await pause(200, 600);
     await kill();
+    clients.serverKills += 1;
     // Nobody is there to see it die.
     dead.push(await killOne(running, anyOf(running)));
     await pause(0, 300);
@@ -119,7 +120,7 @@ async function coordinatorOf(directory: string) {
 test("Central, embedded: whoever coordinates is killed, the next one takes over, and all adds up", async () => {
   const directory = await scene.directory("disk");
   const options = { design: "central" };
-  const clients = await Clients.of(scene, { directory, options, mayDoubt: true });
+  const clients = await Clients.of(scene, { directory, options, mayDoubt: true }, "central");
   const running = await clients.startAll();
   const dead: number[] = [];
   const terms: number[] = [];
@@ -144,7 +145,7 @@ test("Central, embedded: whoever coordinates is killed, the next one takes over,
 
 test("Central, over ws: coordinator and clients are killed under load, and all adds up", async () => {
   const { url, kill, restart, recoveries } = await cluster("central");
-  const clients = await Clients.of(scene, { url, mayDoubt: true });
+  const clients = await Clients.of(scene, { url, mayDoubt: true }, "central");
   const running = await clients.startAll();
   const dead: number[] = [];
   let reclaimed = 0;
@@ -153,6 +154,7 @@ test("Central, over ws: coordinator and clients are killed under load, and all a
     dead.push(await killOne(running, anyOf(running)));
     await pause(0, 200);
     await kill();
+    clients.serverKills += 1;
     await pause(0, 300);
     await restart();
     reclaimed += await recoveries();

@@ -12,20 +12,24 @@ const scene = new Scene();
 
 test("20 processes killed on a durable embedded store: others go on, locks are recovered, all adds up", async () => {
   const directory = await scene.directory("disk");
-  const clients = await Clients.of(scene, { directory, options: { design: "direct" } });
+  const clients = await Clients.of(scene, { directory, options: { design: "direct" } }, "direct");
   const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
   expect(await clients.check("killed, on a disk", auditScript, dead, 20_000)).toBeGreaterThan(0);
 });
 
 test("20 processes killed on an embedded store in memory: others go on, locks are recovered, all adds up", async () => {
   const directory = await scene.directory("memory");
-  const clients = await Clients.of(scene, {
-    directory,
-    scale: 20,
-    // Operations that end at once are met in flight only while there are many.
-    restMs: 0,
-    options: { design: "direct", durability: "process" },
-  });
+  const clients = await Clients.of(
+    scene,
+    {
+      directory,
+      scale: 20,
+      // Operations that end at once are met in flight only while there are many.
+      restMs: 0,
+      options: { design: "direct", durability: "process" },
+    },
+    "direct",
+  );
   const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
   expect(await clients.check("killed, in memory", auditScript, dead, 20_000)).toBeGreaterThan(0);
 });
@@ -35,7 +39,11 @@ test("6 processes killed that reach two memory nodes over ws: locks are recovere
   for (let i = 0; i < 2; i += 1) {
     hosts.push((await startNode(scene, await scene.directory("memory"))).host);
   }
-  const clients = await Clients.of(scene, { url: urlOf(...hosts), options: { transport: "ws" } });
+  const clients = await Clients.of(
+    scene,
+    { url: urlOf(...hosts), options: { transport: "ws" } },
+    "direct",
+  );
   const dead = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000, 4000);
   expect(await clients.check("killed, over ws", auditScript, dead, 40_000)).toBeGreaterThan(0);
 });
@@ -73,7 +81,7 @@ const hostScript = `
 
 test("10 worker threads terminated: the other threads go on, and all adds up", async () => {
   const directory = await scene.directory("disk");
-  const clients = await Clients.of(scene, { directory, options: { design: "direct" } });
+  const clients = await Clients.of(scene, { directory, options: { design: "direct" } }, "direct");
   const source = `
     import { parentPort, workerData } from "node:worker_threads";
     ${loadScript}

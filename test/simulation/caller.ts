@@ -6,6 +6,7 @@ import { assert, isPdpmError, PdpmError, type Prng } from "@pdpm/base";
 import type { Found, Key } from "@pdpm/kv";
 import type { Ended, Interleaver, SimulatedClient } from "@pdpm/simulator";
 import { type Operation, type Protocol, reasonFor } from "@pdpm/verbs";
+import type { FaultCounts } from "./fault-counts.ts";
 import { type Entry, type History, identityOf } from "./history.ts";
 
 /** Of all operations the share of each kind; the rest are deletes. */
@@ -27,6 +28,7 @@ export interface CallerWorld {
   readonly prng: Prng;
   readonly history: History;
   readonly interleaver: Interleaver;
+  readonly faultCounts: FaultCounts;
   /** Whether an operation may end so in this world. @throws the error if not. */
   excuse(error: PdpmError): void;
 }
@@ -121,6 +123,7 @@ export abstract class Caller<C, I extends CallerIdentity<C>> {
     if (callers.length === 0 || this.isDead) return;
     const why = new PdpmError("PDPM_TIMEOUT", "the deadline passed");
     callers[this.prng.below(callers.length)]?.leave(why);
+    this.#world.faultCounts.add("caller leaves early");
     this.go();
   }
 

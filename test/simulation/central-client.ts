@@ -33,14 +33,15 @@ export class Identity {
 
   constructor(world: World, id: number) {
     this.#world = world;
-    const { interleaver, plan, prng } = world;
+    const { interleaver, plan, prng, faultCounts } = world;
     this.simulated = new SimulatedClient(id, new ChunkMap(1));
     const now = (): number => interleaver.steps / stepsPerMs;
     const after = (): never => {
       throw new Error("a client's protocols set no timers");
     };
     this.session = new ClientSession({ now, after }, prng.fork(`session ${id}`));
-    this.#way = new FaultyWay(interleaver, plan.requests, prng.fork(`way ${id}`), lost);
+    const chances = prng.fork(`way ${id}`);
+    this.#way = new FaultyWay(interleaver, plan.requests, chances, faultCounts, lost);
   }
 
   context(operation: Operation): ClientContext {

@@ -20,6 +20,7 @@ import { Client, Identity } from "./central-client.ts";
 import { type Plan, planOf } from "./central-plan.ts";
 import { regionBytes, Seat } from "./central-seat.ts";
 import { wordText } from "./clover-words.ts";
+import { FaultCounts } from "./fault-counts.ts";
 import { Healing } from "./healing.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
@@ -33,6 +34,7 @@ export class World {
   readonly memories: readonly DurableMemory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly faultCounts: FaultCounts = new FaultCounts();
   readonly ageing: Ageing;
   readonly store: MemoryStore;
   readonly calls: MetadataCalls;
@@ -92,8 +94,9 @@ export class World {
       { interleaver, store, label, regionHeaderBytes, callTimeoutMs, commitRecordsMost },
       plan.calls,
       prng.fork("calls"),
+      this.faultCounts,
     );
-    this.#healing = new Healing(this.interleaver);
+    this.#healing = new Healing(this);
   }
 
   /** Runs the seed to its end. @throws what is wrong. */
@@ -141,6 +144,7 @@ export class World {
       error.code === "PDPM_UNAVAILABLE" ||
       ((error.code === "PDPM_TIMEOUT" || error.code === "PDPM_BUSY") && isTimed);
     if (!isExpected) throw error;
+    if (error.code === "PDPM_NO_SPACE") this.faultCounts.add("operation finds no space");
   }
 
   /** Whether something that a coordinator does of its own accord may end so. @throws if not. */
@@ -186,6 +190,7 @@ export class World {
       if (this.#suspects >= plan.suspectsMost || seat.isSuspected) return;
       this.#suspects += 1;
       seat.isSuspected = true;
+      this.faultCounts.add("given up alive");
     });
     withSeat(plan.disconnectChance, ({ simulated }) => {
       if (this.#disconnects >= plan.disconnectsMost || this.#healing.isHealed) return;
@@ -198,7 +203,7 @@ export class World {
     failing(plan.killChance, () => {
       if (this.#clientKills >= plan.clientKillsMost) return;
       this.#clientKills += 1;
-      anyone().die();
+      this.#killClient(anyone());
     });
     failing(plan.serverDeathChance, () => this.calls.serverDied());
     if (plan.powerFailuresMost > 0) {
@@ -237,7 +242,15 @@ export class World {
     }
   }
 
+  #killClient(client: Client): void {
+    if (!client.isDead) {
+      this.faultCounts.killed("client", this.interleaver.isMidway(client.identity.simulated));
+    }
+    client.die();
+  }
+
   #die(seat: Seat): void {
+    this.faultCounts.killed("coordinator", this.interleaver.isMidway(seat.simulated));
     seat.die();
     // What it had half done is met by others, and then the power fails.
     if (this.plan.powerFailuresMost > 0 && this.prng.chance(0.5)) {
@@ -253,6 +266,7 @@ export class World {
     if (this.#powerFailures >= this.plan.powerFailuresMost || this.#isCalm) return;
     if (this.#healing.isHealed) return;
     this.#powerFailures += 1;
+    this.faultCounts.add("power fails under way");
     this.interleaver.trace?.note(this.interleaver.steps, "the power fails");
     for (const seat of this.seats) {
       seat.die();
@@ -309,6 +323,7 @@ export class World {
     await this.#done(fresh, () => host.close(100_000));
     await this.#audit();
     if (this.plan.durability === "process") return;
+    this.faultCounts.add("power fails at the end");
     interleaver.trace?.note(interleaver.steps, "the power fails at the end");
     for (const memory of this.memories) memory.fail(this.prng);
     await this.#audit();

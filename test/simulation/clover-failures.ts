@@ -31,7 +31,7 @@ export class Failures {
 
   constructor(world: World) {
     this.#world = world;
-    this.healing = new Healing(world.interleaver);
+    this.healing = new Healing(world);
   }
 
   /** From now on. */
@@ -138,6 +138,8 @@ export class Failures {
         if (client.isDead && !this.#isOver) client.revive();
       }, this.#world.prng.below(rebirthStepsMost));
     }
+    const isMidway = this.#world.interleaver.isMidway(client.identity.simulated);
+    this.#world.faultCounts.killed("client", isMidway);
     client.die();
     for (const { simulated } of this.#world.identities.values()) {
       if (simulated.isKilled) this.#world.calls.clientDied(simulated.id);
@@ -162,6 +164,7 @@ export class Failures {
    * again.
    */
   async losePower(): Promise<void> {
+    this.#world.faultCounts.add("power fails under way");
     this.#world.interleaver.trace?.note(this.#world.interleaver.steps, "the power fails");
     for (const { simulated } of this.#world.identities.values()) {
       this.#world.interleaver.kill(simulated);
@@ -185,6 +188,7 @@ export class Failures {
     if (this.#suspicions >= suspicionsMost) return;
     if (client === other || client.isDead || !other.identity.hasEntered) return;
     this.#suspicions += 1;
+    if (!other.identity.simulated.isFenced) this.#world.faultCounts.add("given up alive");
     this.#world.interleaver.fence(other.identity.simulated);
     client.reap(other.identity.session.clientId);
   }

@@ -28,6 +28,7 @@ import { Failures } from "./clover-failures.ts";
 import { Identity, join } from "./clover-identity.ts";
 import { type Plan, planOf } from "./clover-plan.ts";
 import { wordText } from "./clover-words.ts";
+import { FaultCounts } from "./fault-counts.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { chunkBytes } from "./plan-parts.ts";
@@ -39,6 +40,7 @@ export class World {
   readonly memories: readonly DurableMemory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly faultCounts: FaultCounts = new FaultCounts();
   readonly ageing: Ageing;
   readonly store: MemoryStore;
   readonly calls: MetadataCalls;
@@ -85,6 +87,7 @@ export class World {
       { interleaver, store, label, regionHeaderBytes, callTimeoutMs, commitRecordsMost },
       plan.calls,
       prng.fork("calls"),
+      this.faultCounts,
     );
   }
 
@@ -131,6 +134,7 @@ export class World {
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
+    if (error.code === "PDPM_NO_SPACE") this.faultCounts.add("operation finds no space");
     this.#isUnsure = true;
   }
 
@@ -207,6 +211,7 @@ export class World {
     assert(problem === null, problem ?? "");
     await this.#audit();
     if (plan.durability === "process") return;
+    this.faultCounts.add("power fails at the end");
     interleaver.trace?.note(interleaver.steps, "the power fails at the end");
     for (const memory of this.memories) memory.fail(this.prng);
     await this.#audit();

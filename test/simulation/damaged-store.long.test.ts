@@ -10,6 +10,7 @@ import {
   damages,
   type Images,
 } from "./damaged-store.ts";
+import { beginNote } from "./evidence/note.ts";
 
 const damagesOfKind = 10_000;
 const names = Array.from({ length: 24 }, (_, i) => `key ${i}`);
@@ -68,11 +69,13 @@ test.each([
   const last = Buffer.from(images.at(-1) as Uint8Array);
   const near = new Map(names.map((name) => [name, placeOf(last, `${name} in round ${rounds}:`)]));
   for (const [kind, damage] of Object.entries(damages)) {
-    const count = { latest: 0, earlier: 0, missing: 0, said: 0 };
+    const note = beginNote("damaged", design, "simulated", kind);
+    const count = { damages: 0, latest: 0, earlier: 0, missing: 0, said: 0 };
     for (let n = 0; n < damagesOfKind; n += 1) {
       const name = names[prng.below(names.length)] as string;
       const isNear = prng.chance(0.8) && !kind.startsWith("a page");
       damage(prng, memory, images, isNear ? (near.get(name) ?? range) : range);
+      count.damages += 1;
       const answer = await store.get(name, prng.chance(0.5));
       memory.write(0, images.at(-1) as Uint8Array);
       const values = written.get(name) ?? [];
@@ -90,5 +93,6 @@ test.each([
       expect(count.earlier, text).toBe(0);
       expect(count.latest, text).toBeGreaterThan(damagesOfKind / 4);
     }
+    note(count);
   }
 });

@@ -28,6 +28,7 @@ import { Identity, join, reap } from "./direct-identity.ts";
 import { chunkBytes, homeAndFingerprint } from "./direct-keys.ts";
 import { type Plan, planOf } from "./direct-plan.ts";
 import { wordText } from "./direct-words.ts";
+import { FaultCounts } from "./fault-counts.ts";
 import { Healing } from "./healing.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 import { troubleNetwork } from "./network-trouble.ts";
@@ -44,6 +45,7 @@ export class World {
   readonly memories: readonly Memory[];
   readonly interleaver: Interleaver;
   readonly history: History = new History();
+  readonly faultCounts: FaultCounts = new FaultCounts();
   readonly ageing: Ageing;
   /** The same, where the power may fail. */
   readonly #failing: readonly DurableMemory[];
@@ -78,7 +80,7 @@ export class World {
       slowFlushChance,
       ...(isTraced ? { trace: { wordText } } : {}),
     });
-    this.#healing = new Healing(this.interleaver);
+    this.#healing = new Healing(this);
   }
 
   /** Runs the seed to its end. @throws what is wrong. */
@@ -99,6 +101,7 @@ export class World {
     for (const { identity } of this.#clients) this.#leave(identity);
     this.#inspect();
     if (this.#failing.length === 0) return;
+    this.faultCounts.add("power fails at the end");
     this.#loseMemory("the power fails at the end");
     this.#inspect();
   }
@@ -120,6 +123,7 @@ export class World {
       (error.code === "PDPM_FENCED" && plan.suspectChance > 0) ||
       (error.code === "PDPM_TIMEOUT" && plan.leaveChance > 0);
     if (!isExpected) throw error;
+    if (error.code === "PDPM_NO_SPACE") this.faultCounts.add("operation finds no space");
   }
 
   /** One page of keys() ended: the 16 home buckets from number `first` on. */
@@ -212,6 +216,7 @@ export class World {
         if (client.isDead && !this.#isOver) client.revive();
       }, this.prng.below(rebirthStepsMost));
     }
+    this.faultCounts.killed("client", this.interleaver.isMidway(client.identity.simulated));
     client.die();
     // What it had half done is met by others, and then the power fails.
     if (this.#failing.length > 0 && this.prng.chance(0.5)) {
@@ -225,6 +230,7 @@ export class World {
     if (this.#healing.isHealed) return;
     if (!this.#isBusy()) return;
     this.#powerFailures += 1;
+    this.faultCounts.add("power fails under way");
     this.#loseMemory("the power fails");
     for (const client of this.#clients) client.revive();
   }
@@ -258,6 +264,7 @@ export class World {
     const isNoticed = judged.isKilled && (this.#isOver || this.prng.chance(0.5));
     const isTrusted = this.#isOver || this.#healing.isHealed;
     const isSuspected = !isTrusted && judged !== asker && this.prng.chance(this.plan.suspectChance);
+    if (isSuspected && !judged.isKilled && !judged.isFenced) this.faultCounts.add("given up alive");
     if (isNoticed || isSuspected) this.interleaver.fence(judged);
     return { alive: !judged.isFenced, who };
   }

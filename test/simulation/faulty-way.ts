@@ -3,6 +3,7 @@
 
 import type { PdpmError, Prng } from "@pdpm/base";
 import { type Interleaver, LaterReply } from "@pdpm/simulator";
+import type { FaultCounts } from "./fault-counts.ts";
 
 /** How often what goes wrong. */
 export interface WayFaults {
@@ -31,6 +32,7 @@ export class FaultyWay {
   readonly #interleaver: Interleaver;
   readonly #whileSick: WayFaults;
   readonly #prng: Prng;
+  readonly #counts: FaultCounts;
   readonly #lost: (outcome: "unknown" | "not-applied") => PdpmError;
 
   /** `lost` is what a caller is told whose call came to nothing. */
@@ -38,11 +40,13 @@ export class FaultyWay {
     interleaver: Interleaver,
     faults: WayFaults,
     prng: Prng,
+    counts: FaultCounts,
     lost: (outcome: "unknown" | "not-applied") => PdpmError,
   ) {
     this.#interleaver = interleaver;
     this.#whileSick = faults;
     this.#prng = prng;
+    this.#counts = counts;
     this.#lost = lost;
   }
 
@@ -52,13 +56,17 @@ export class FaultyWay {
     const { lossChance, repeatChance } = this.#faults;
     const prng = this.#prng;
     const isLost = prng.chance(lossChance);
+    if (isLost) this.#counts.add("call or answer lost");
     if (isLost && prng.chance(0.2)) {
       this.tell(later, "not-applied");
       return later;
     }
     if (!isLost || prng.chance(0.7)) deliver(later, this.#delay());
     if (isLost) this.tell(later, "unknown");
-    if (prng.chance(repeatChance)) deliver(later, this.#delay(0.5));
+    if (prng.chance(repeatChance)) {
+      this.#counts.add("call delivered twice");
+      deliver(later, this.#delay(0.5));
+    }
     return later;
   }
 
@@ -72,6 +80,8 @@ export class FaultyWay {
   }
 
   #delay(chance = this.#faults.delayChance): number {
-    return this.#prng.chance(chance) ? this.#prng.below(this.#faults.delayStepsMost) : 0;
+    const steps = this.#prng.chance(chance) ? this.#prng.below(this.#faults.delayStepsMost) : 0;
+    if (steps > 0) this.#counts.add("call or answer late");
+    return steps;
   }
 }

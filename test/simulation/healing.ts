@@ -5,6 +5,7 @@
 
 import { assert, type Prng } from "@pdpm/base";
 import type { Interleaver } from "@pdpm/simulator";
+import type { FaultCounts } from "./fault-counts.ts";
 
 /** Until then what was under way may still fail. */
 const graceSteps = 5000;
@@ -16,13 +17,21 @@ export function drawHealsAt(prng: Prng): number | null {
   return prng.chance(0.3) ? 100 + prng.below(3000) : null;
 }
 
+/** What is healed. */
+export interface HealingWorld {
+  readonly interleaver: Interleaver;
+  readonly faultCounts: FaultCounts;
+}
+
 /** The healing of one run. */
 export class Healing {
   readonly #interleaver: Interleaver;
+  readonly #faultCounts: FaultCounts;
   #healedAt: number | undefined;
 
-  constructor(interleaver: Interleaver) {
+  constructor({ interleaver, faultCounts }: HealingWorld) {
     this.#interleaver = interleaver;
+    this.#faultCounts = faultCounts;
   }
 
   /** Heals at that step, if ever. */
@@ -31,6 +40,7 @@ export class Healing {
     this.#interleaver.enlist(() => {
       this.#healedAt = this.#interleaver.steps;
       this.#interleaver.heal();
+      this.#faultCounts.add("all heals, and everybody must get on");
     }, healsAt);
   }
 

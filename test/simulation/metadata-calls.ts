@@ -11,6 +11,7 @@
 import { PdpmError, type Prng } from "@pdpm/base";
 import type { MetadataRequest } from "@pdpm/metadata-server/protocol";
 import { LaterReply } from "@pdpm/simulator";
+import type { FaultCounts } from "./fault-counts.ts";
 import { FaultyWay, type WayFaults } from "./faulty-way.ts";
 import { type ServiceParts, ServiceProcess } from "./service-process.ts";
 
@@ -27,6 +28,7 @@ export class MetadataCalls {
   readonly #parts: ServiceParts;
   readonly #faults: CallFaults;
   readonly #prng: Prng;
+  readonly #counts: FaultCounts;
   readonly #way: FaultyWay;
   /** Those that live: one for each client, or the server's alone. */
   readonly #processes = new Map<number, ServiceProcess>();
@@ -36,11 +38,12 @@ export class MetadataCalls {
   /** Power failures so far. */
   #generation = 0;
 
-  constructor(parts: ServiceParts, faults: CallFaults, prng: Prng) {
+  constructor(parts: ServiceParts, faults: CallFaults, prng: Prng, counts: FaultCounts) {
     this.#parts = parts;
     this.#faults = faults;
     this.#prng = prng;
-    this.#way = new FaultyWay(parts.interleaver, faults, prng, lost);
+    this.#counts = counts;
+    this.#way = new FaultyWay(parts.interleaver, faults, prng, counts, lost);
   }
 
   /** A client asks. */
@@ -55,11 +58,14 @@ export class MetadataCalls {
 
   /** The client's process is gone. */
   clientDied(client: number): void {
-    if (this.#faults.isEmbedded) this.#end(client);
+    if (!this.#faults.isEmbedded) return;
+    if (this.#processes.has(client)) this.#counts.add("embedded metadata service dies");
+    this.#end(client);
   }
 
   /** Whatever carries calls out dies, and starts again at once. */
   serverDied(): void {
+    if (this.#processes.size > 0) this.#counts.add("metadata server dies");
     for (const name of this.#processes.keys()) this.#end(name);
     for (const later of this.#underWay) later.give(lost("unknown"));
     this.#underWay.clear();

@@ -2,6 +2,7 @@
 
 import { Prng } from "@pdpm/base";
 import { expect, test } from "vitest";
+import { beginNote } from "./evidence/note.ts";
 import {
   type Believed,
   centralImage,
@@ -27,13 +28,16 @@ test.each([
   ["central", centralImage],
   ["direct", directImage],
 ] as const)("%s: a torn image is one of the two that it mixes, or none", (name, make) => {
+  const note = beginNote("torn", name, "simulated", name);
   const prng = new Prng(`torn images of ${name}`);
+  let images = 0;
   let believed = 0;
   let refused = 0;
   for (let n = 0; n < imagesOfDesign / mixesOfPair; n += 1) {
     const pair = twoImages(make, prng);
     for (let i = 0; i < mixesOfPair; i += 1) {
       const mix = mixOf(prng, pair[0].bytes, pair[1].bytes);
+      images += 1;
       for (const meant of pair) {
         for (const found of meant.read(mix)) {
           if (found === undefined) refused += 1;
@@ -46,4 +50,5 @@ test.each([
   // Whole ones are among them, and are believed; most are not whole.
   expect(believed).toBeGreaterThan(imagesOfDesign / 100);
   expect(refused).toBeGreaterThan(imagesOfDesign / 2);
+  note({ images, believed, refused });
 });

@@ -12,7 +12,7 @@
 // once. A client may also be fenced while it lives, and then learns so from its replies, or lose a
 // connection.
 //
-// Not for power failures: every write is durable at once, and a flush only takes its turn.
+// What a power failure leaves is the memories' business; a flush takes its turn, or longer.
 
 import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
 import {
@@ -30,7 +30,7 @@ import { Disturbances } from "./disturbances.ts";
 import { Flight } from "./in-flight.ts";
 import { cutOff, Links } from "./links.ts";
 import type { InterleaverOptions } from "./options.ts";
-import { Schedule } from "./schedule.ts";
+import { type Delays, Schedule } from "./schedule.ts";
 import { type Ended, type SimulatedClient, Task } from "./task.ts";
 import { Trace } from "./trace.ts";
 import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
@@ -40,8 +40,7 @@ import { type Errand, fenced, lost, Trip, unplaced } from "./trip.ts";
  */
 const pauseStepsLeast = 40;
 const pauseStepsPerMs = 40;
-/** A slow flush takes up to this many micro-steps: many operations of others. */
-const slowFlushSteps = 2000;
+const stepsMost = 1_000_000;
 
 type Turn = Task | Trip | Chore;
 
@@ -50,8 +49,9 @@ export class Interleaver {
   /** Every choice of this run comes from here. */
   readonly prng: Prng;
   readonly trace: Trace | undefined;
+  /** How often something waited longer than others, and a flush for its medium. */
+  readonly delays: Readonly<Delays>;
   readonly #options: InterleaverOptions;
-  readonly #stepsMost: number;
   readonly #schedule: Schedule<Turn>;
   readonly #disturbances: Disturbances;
   readonly #links: Links = new Links();
@@ -63,9 +63,9 @@ export class Interleaver {
     this.#options = options;
     this.prng = new Prng(options.seed);
     this.#disturbances = new Disturbances(this.prng, () => this.steps);
-    this.#stepsMost = options.stepsMost ?? 1_000_000;
     const { stallChance = 0.02, stallStepsMost = 1000 } = options;
     this.#schedule = new Schedule<Turn>(this.prng, stallChance, stallStepsMost);
+    this.delays = this.#schedule.delays;
     if (options.trace !== undefined) this.trace = new Trace(options.trace);
   }
 
@@ -145,7 +145,8 @@ export class Interleaver {
   }
 
   #turn(steps: number): void | Promise<void> {
-    if (steps >= this.#stepsMost) throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
+    if (steps >= (this.#options.stepsMost ?? stepsMost))
+      throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
     this.#schedule.steps += 1;
     return this.#step();
   }
@@ -158,7 +159,7 @@ export class Interleaver {
       tick: () => {
         this.#schedule.steps += 1;
       },
-      roundsMost: this.#stepsMost,
+      roundsMost: this.#options.stepsMost ?? stepsMost,
     });
   }
 
@@ -286,9 +287,8 @@ export class Interleaver {
   #hold(trip: Trip, { isAtFlush }: Flight): void {
     this.#schedule.hold(trip);
     const { slowFlushChance = 0 } = this.#options;
-    if (slowFlushChance === 0 || this.isHealed || !isAtFlush || !this.prng.chance(slowFlushChance))
-      return;
-    trip.wakeAt = this.steps + this.prng.below(slowFlushSteps);
+    if (slowFlushChance === 0 || this.isHealed || !isAtFlush) return;
+    if (this.prng.chance(slowFlushChance)) this.#schedule.flushSlowly(trip);
   }
 
   #run(task: Task, errand: Errand): void {

@@ -9,10 +9,20 @@ export interface Waiter {
   wakeAt: number;
 }
 
+/** How often somebody waited longer than others, so far. */
+export interface Delays {
+  stalls: number;
+  slowFlushes: number;
+}
+
+/** A slow flush takes up to this many micro-steps: many operations of others. */
+const slowFlushSteps = 2000;
+
 /** The waiters of one run, and its clock. */
 export class Schedule<T extends Waiter> {
   /** The clock of the run. */
   steps = 0;
+  readonly delays: Delays = { stalls: 0, slowFlushes: 0 };
   readonly #prng: Prng;
   #stallChance: number;
   readonly #stallStepsMost: number;
@@ -50,6 +60,13 @@ export class Schedule<T extends Waiter> {
   /** One who waits already had a turn, and wants another one: the same. */
   hold(one: T): void {
     one.wakeAt = this.later(this.#stallChance);
+    if (one.wakeAt > 0) this.delays.stalls += 1;
+  }
+
+  /** One who waits is about to flush, and the medium is slow. */
+  flushSlowly(one: T): void {
+    this.delays.slowFlushes += 1;
+    one.wakeAt = this.steps + this.#prng.below(slowFlushSteps);
   }
 
   /** Takes out everyone who `isOut`. */

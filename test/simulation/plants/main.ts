@@ -3,6 +3,7 @@
 
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { gatherEvidence } from "../evidence/gather.ts";
 import { plants } from "./all-plants.ts";
 import { loadWorld } from "./bundle.ts";
 import { type Options, parseOptions, UsageError, usage } from "./options.ts";
@@ -36,6 +37,8 @@ export async function main(top: string, args: readonly string[]): Promise<number
       return 0;
     case "record":
       return await recordPlants(top, options);
+    case "evidence":
+      return await gatherEvidence(top, options);
     case "table":
       writeTable(top);
       return 0;

@@ -13,6 +13,9 @@ export const usage = `Usage: npm run simulate -- [options]
   --list-plants      the planted bugs
   --record-plants    finds the first seed that catches each plant (or --plant), and notes it
   --plants-table     writes docs/plants.md from what is noted
+  --evidence         runs seeds (2,000) of all designs, and writes docs/evidence.md of what
+                     happened in them
+  --from FILE        with --evidence: and of what tests noted in that file (PDPM_EVIDENCE=FILE)
   --json             prints JSON lines`;
 
 /** What is wrong with a command line. */
@@ -20,7 +23,7 @@ export class UsageError extends Error {}
 
 /** A command line. */
 export interface Options {
-  readonly task: "run" | "list" | "record" | "table";
+  readonly task: "run" | "list" | "record" | "table" | "evidence";
   /** Those that were asked for; else those of the plant, or all. */
   readonly designs: readonly Design[];
   readonly plant: Plant | undefined;
@@ -29,10 +32,20 @@ export interface Options {
   /** One seed, with its rounds. */
   readonly isOne: boolean;
   readonly isJson: boolean;
+  /** A file of tests' notes. */
+  readonly from: string | undefined;
 }
 
 const seedsOfRun = 200;
 const seedsOfPlant = 2000;
+const seedsOfEvidence = 2000;
+
+const tasks = {
+  "list-plants": "list",
+  "record-plants": "record",
+  "plants-table": "table",
+  evidence: "evidence",
+} as const;
 
 const known = {
   design: { type: "string" },
@@ -43,6 +56,8 @@ const known = {
   "list-plants": { type: "boolean" },
   "record-plants": { type: "boolean" },
   "plants-table": { type: "boolean" },
+  evidence: { type: "boolean" },
+  from: { type: "string" },
   json: { type: "boolean" },
 } as const;
 
@@ -56,26 +71,36 @@ export function parseOptions(args: readonly string[]): Options {
   if (isOne && (values.seeds !== undefined || values["first-seed"] !== undefined)) {
     throw new UsageError("--seed is one seed: it goes with neither --seeds nor --first-seed");
   }
-  const tasks = (["list-plants", "record-plants", "plants-table"] as const).filter(
-    (name) => values[name],
-  );
-  if (tasks.length > 1) throw new UsageError(`only one of ${tasks.map((name) => `--${name}`)}`);
-  const task = {
-    "list-plants": "list",
-    "record-plants": "record",
-    "plants-table": "table",
-  } as const;
-  const seeds = number("--seeds", values.seeds, plant === undefined ? seedsOfRun : seedsOfPlant);
+  const task = taskIn(values);
+  const seeds = number("--seeds", values.seeds, seedsOf(task, plant));
   if (seeds === 0) throw new UsageError("--seeds 0 would prove nothing");
   return {
-    task: tasks[0] === undefined ? "run" : task[tasks[0]],
+    task,
     designs: designsIn(values.design as string | undefined, plant),
     plant,
     firstSeed: number("--first-seed", isOne ? values.seed : values["first-seed"], 1),
     seeds: isOne ? 1 : seeds,
     isOne,
     isJson: values.json === true,
+    from: values.from as string | undefined,
   };
+}
+
+function taskIn(values: Values): Options["task"] {
+  const asked = (Object.keys(tasks) as (keyof typeof tasks)[]).filter((name) => values[name]);
+  if (asked.length > 1) throw new UsageError(`only one of ${asked.map((name) => `--${name}`)}`);
+  const task = asked[0] === undefined ? "run" : tasks[asked[0]];
+  const { design, plant, seed, from } = values;
+  if (task === "evidence" && (design ?? plant ?? seed) !== undefined) {
+    throw new UsageError("--evidence is of all designs: it goes with no --design, --plant, --seed");
+  }
+  if (task !== "evidence" && from !== undefined) throw new UsageError("--from is of --evidence");
+  return task;
+}
+
+function seedsOf(task: Options["task"], plant: Plant | undefined): number {
+  if (task === "evidence") return seedsOfEvidence;
+  return plant === undefined ? seedsOfRun : seedsOfPlant;
 }
 
 function valuesIn(args: readonly string[]): Values {

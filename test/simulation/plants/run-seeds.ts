@@ -22,12 +22,12 @@ export interface SeedsRun {
 /** A seed in which next to nothing happens proves nothing. */
 const stepsLeast = 10;
 
-/** Runs `count` seeds from `first` on, or until one fails. `each` is told how many are done. */
+/** Runs `count` seeds from `first` on, or until one fails. `each` sees those that passed. */
 export async function runSeeds(
   make: MakeWorld,
   first: number,
   count: number,
-  each: (seeds: number, steps: number) => void = () => {},
+  each: (world: PlannedWorld) => void = () => {},
 ): Promise<SeedsRun> {
   let steps = 0;
   for (let seeds = 1; seeds <= count; seeds += 1) {
@@ -37,7 +37,7 @@ export async function runSeeds(
     if (verdict !== undefined) {
       return { seeds, steps, failed: { ...verdict, seed, plan: world.plan } };
     }
-    each(seeds, steps);
+    each(world);
   }
   return { seeds: count, steps, failed: undefined };
 }
