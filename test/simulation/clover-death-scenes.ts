@@ -124,7 +124,7 @@ export const counted: Readonly<Record<string, readonly [number, number, number]>
   work: [11, 14, 4],
   pulse: [2, 3, 1],
   "hand back": [1, 2, 1],
-  collect: [10, 32, 2],
-  "recovery of a dead client": [18, 24, 4],
-  "make space": [37, 57, 17],
+  collect: [11, 32, 2],
+  "recovery of a dead client": [19, 24, 4],
+  "make space": [39, 58, 17],
 };
