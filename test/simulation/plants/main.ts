@@ -21,6 +21,10 @@ const linesShown = 60;
 export async function main(top: string, args: readonly string[]): Promise<number> {
   // This program was built for this run alone.
   rmSync(fileURLToPath(import.meta.url), { force: true });
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(usage);
+    return 0;
+  }
   let options: Options;
   try {
     options = parseOptions(args);

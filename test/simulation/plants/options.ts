@@ -16,7 +16,8 @@ export const usage = `Usage: npm run simulate -- [options]
   --evidence         runs seeds (2,000) of all designs, and writes docs/evidence.md of what
                      happened in them
   --from FILE        with --evidence: and of what tests noted in that file (PDPM_EVIDENCE=FILE)
-  --json             prints JSON lines`;
+  --json             prints JSON lines
+  --help             this text`;
 
 /** What is wrong with a command line. */
 export class UsageError extends Error {}
