@@ -56,8 +56,9 @@ export class World {
   #powerFailures = 0;
   report: AuditReport | undefined;
 
-  constructor(seed: number, isTraced = false) {
-    this.plan = planOf(seed);
+  /** `changes` are made to what the seed stands for. */
+  constructor(seed: number, isTraced = false, changes: Partial<Plan> = {}) {
+    this.plan = { ...planOf(seed), ...changes };
     this.prng = new Prng(`central ${seed}`);
     const { plan, prng } = this;
     const { stallChance, stallStepsMost, slowFlushChance, nodeCount, chunksMost } = plan;

@@ -51,8 +51,9 @@ export class World {
   #isUnsure = false;
   report: AuditReport | undefined;
 
-  constructor(seed: number, isTraced = false) {
-    this.plan = planOf(seed);
+  /** `changes` are made to what the seed stands for. */
+  constructor(seed: number, isTraced = false, changes: Partial<Plan> = {}) {
+    this.plan = { ...planOf(seed), ...changes };
     this.prng = new Prng(`clover ${seed}`);
     const { plan, prng } = this;
     const { stallChance, stallStepsMost, slowFlushChance, nodeCount, chunksMost } = plan;

@@ -59,8 +59,9 @@ export class World {
   readonly #healing: Healing;
   report: AuditReport | undefined;
 
-  constructor(seed: number, isTraced = false) {
-    this.plan = planOf(seed);
+  /** `changes` are made to what the seed stands for. */
+  constructor(seed: number, isTraced = false, changes: Partial<Plan> = {}) {
+    this.plan = { ...planOf(seed), ...changes };
     this.prng = new Prng(`world ${seed}`);
     const { stallChance, stallStepsMost, slowFlushChance, powerFailuresMost } = this.plan;
     const bytes = nodeBytesOf(this.plan);

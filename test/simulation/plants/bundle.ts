@@ -13,9 +13,11 @@ export async function loadWorld(top: string, design: Design, plant?: Plant): Pro
   const entry = join(top, `test/simulation/${design}-world.ts`);
   const name = `${design}-${plant?.name ?? "sound"}`;
   const file = await bundle(top, entry, name, plant);
-  type Loaded = { readonly World: new (seed: number, isTraced: boolean) => PlannedWorld };
-  const { World } = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as Loaded;
-  return (seed, isTraced) => new World(seed, isTraced);
+  type Made = new (seed: number, isTraced: boolean, changes?: object) => PlannedWorld;
+  const { World } = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as {
+    readonly World: Made;
+  };
+  return (seed, isTraced, changes) => new World(seed, isTraced, changes);
 }
 
 async function bundle(top: string, entry: string, name: string, plant?: Plant): Promise<string> {

@@ -12,6 +12,7 @@ import type { Design } from "./plant.ts";
 import { recordPlants } from "./record.ts";
 import { type DesignRun, runJson, runText } from "./report.ts";
 import { runSeed, runSeeds } from "./run-seeds.ts";
+import { shrink } from "./shrink.ts";
 import { writeTable } from "./table.ts";
 
 /** Rounds of a failing seed that are shown when many seeds are run: the last ones. */
@@ -25,14 +26,16 @@ export async function main(top: string, args: readonly string[]): Promise<number
     console.log(usage);
     return 0;
   }
-  let options: Options;
   try {
-    options = parseOptions(args);
+    return await perform(top, parseOptions(args));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`${error.message}\n\n${usage}`);
     return 2;
   }
+}
+
+async function perform(top: string, options: Options): Promise<number> {
   // Errors are made by the thousand, and their stacks never looked at.
   Error.stackTraceLimit = options.isOne ? 20 : 0;
   switch (options.task) {
@@ -70,26 +73,42 @@ async function runDesigns(top: string, options: Options): Promise<number> {
 }
 
 async function runDesign(top: string, design: Design, options: Options): Promise<DesignRun> {
-  const { plant, firstSeed, seeds, isOne } = options;
-  const make = await loadWorld(top, design, plant);
+  const { plant, firstSeed, seeds, isOne, changes } = options;
+  const loaded = await loadWorld(top, design, plant);
+  const make: MakeWorld = (seed, isTraced, more) => loaded(seed, isTraced, { ...changes, ...more });
+  if (isOne) refuseUnknown(changes, loaded(firstSeed, false).plan);
   const start = performance.now();
   const run = await runSeeds(make, firstSeed, seeds);
   const ms = performance.now() - start;
-  const failedSeed = run.failed?.seed;
+  const { failed } = run;
   let withoutPlant: DesignRun["withoutPlant"];
-  if (failedSeed !== undefined && plant !== undefined) {
-    const { verdict } = await runSeed(await loadWorld(top, design), failedSeed, false);
+  if (failed !== undefined && plant !== undefined) {
+    const { verdict } = await runSeed(await loadWorld(top, design), failed.seed, false);
     withoutPlant = verdict === undefined ? "passes" : "fails";
   }
-  const traced = isOne ? firstSeed : failedSeed;
-  const lines = traced === undefined ? [] : await roundsOf(make, traced);
+  // One that was asked for is shown as it is.
+  const shrunk = failed === undefined || isOne ? undefined : await shrink(make, failed);
+  const traced = isOne ? firstSeed : failed?.seed;
+  const lines = traced === undefined ? [] : await roundsOf(make, traced, shrunk?.changes);
   const hidden = isOne ? 0 : Math.max(0, lines.length - linesShown);
   const rounds = hidden > 0 ? [`(${hidden} rounds before)`, ...lines.slice(hidden)] : lines;
-  return { design, firstSeed, plant, ms, withoutPlant, rounds, ...run };
+  return { design, firstSeed, plant, changes, ms, withoutPlant, shrunk, rounds, ...run };
+}
+
+/** @throws UsageError naming the fields that plans have. */
+function refuseUnknown(changes: object, plan: object): void {
+  const fields = Object.keys(plan);
+  const unknown = Object.keys(changes).find((name) => !fields.includes(name));
+  if (unknown === undefined) return;
+  throw new UsageError(`--plan: no plan has "${unknown}"; it has ${fields.join(", ")}`);
 }
 
 /** The seed's rounds as text, from another run of it. */
-async function roundsOf(make: MakeWorld, seed: number): Promise<readonly string[]> {
-  const { world } = await runSeed(make, seed, true);
+async function roundsOf(
+  make: MakeWorld,
+  seed: number,
+  changes: object | undefined,
+): Promise<readonly string[]> {
+  const { world } = await runSeed(make, seed, true, changes);
   return world.interleaver.trace?.lines ?? [];
 }

@@ -9,6 +9,7 @@ export const usage = `Usage: npm run simulate -- [options]
   --seeds N          how many seeds are run (200; 2,000 with a plant)
   --first-seed N     the first of them (1)
   --seed N           this seed alone, with its rounds
+  --plan JSON        with --seed: these changes made to what the seed stands for
   --plant NAME       with this planted bug: must fail
   --list-plants      the planted bugs
   --record-plants    finds the first seed that catches each plant (or --plant), and notes it
@@ -32,6 +33,8 @@ export interface Options {
   readonly seeds: number;
   /** One seed, with its rounds. */
   readonly isOne: boolean;
+  /** To be made to its plan. */
+  readonly changes: Readonly<Record<string, unknown>>;
   readonly isJson: boolean;
   /** A file of tests' notes. */
   readonly from: string | undefined;
@@ -53,6 +56,7 @@ const known = {
   seeds: { type: "string" },
   "first-seed": { type: "string" },
   seed: { type: "string" },
+  plan: { type: "string" },
   plant: { type: "string" },
   "list-plants": { type: "boolean" },
   "record-plants": { type: "boolean" },
@@ -82,6 +86,7 @@ export function parseOptions(args: readonly string[]): Options {
     firstSeed: number("--first-seed", isOne ? values.seed : values["first-seed"], 1),
     seeds: isOne ? 1 : seeds,
     isOne,
+    changes: changesIn(values.plan as string | undefined, isOne),
     isJson: values.json === true,
     from: values.from as string | undefined,
   };
@@ -97,6 +102,21 @@ function taskIn(values: Values): Options["task"] {
   }
   if (task !== "evidence" && from !== undefined) throw new UsageError("--from is of --evidence");
   return task;
+}
+
+function changesIn(text: string | undefined, isOne: boolean): Options["changes"] {
+  if (text === undefined) return {};
+  if (!isOne) throw new UsageError("--plan changes what one seed stands for: it goes with --seed");
+  let changes: unknown;
+  try {
+    changes = JSON.parse(text);
+  } catch {
+    throw new UsageError(`--plan takes a JSON object, not ${text}`);
+  }
+  if (typeof changes === "object" && changes !== null && !Array.isArray(changes)) {
+    return changes as Options["changes"];
+  }
+  throw new UsageError(`--plan takes a JSON object, not ${text}`);
 }
 
 function seedsOf(task: Options["task"], plant: Plant | undefined): number {

@@ -12,8 +12,8 @@ export interface PlannedWorld extends SeededWorld {
   readonly faultCounts: FaultCounts;
 }
 
-/** The world of a seed; `isTraced` keeps its rounds. */
-export type MakeWorld = (seed: number, isTraced: boolean) => PlannedWorld;
+/** The world of a seed, its plan changed if need be; `isTraced` keeps its rounds. */
+export type MakeWorld = (seed: number, isTraced: boolean, changes?: object) => PlannedWorld;
 
 /** How often it happened in a world so far. */
 export function countOf({ faultCounts, interleaver }: PlannedWorld, fault: Fault): number {

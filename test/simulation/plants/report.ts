@@ -2,16 +2,21 @@
 
 import type { Design, Plant } from "./plant.ts";
 import type { FailedSeed, SeedsRun } from "./run-seeds.ts";
+import type { Shrunk } from "./shrink.ts";
 
 /** A run of seeds of one design. */
 export interface DesignRun extends SeedsRun {
   readonly design: Design;
   readonly firstSeed: number;
   readonly plant: Plant | undefined;
+  /** Made to the plan of the one seed that was asked for. */
+  readonly changes: object;
   readonly ms: number;
   /** Of a failed seed with a plant: what it does without. Undefined: it was not run. */
   readonly withoutPlant: "passes" | "fails" | undefined;
-  /** The rounds of the failed seed. */
+  /** How the failed seed was made smaller; undefined when it was to be shown as it is. */
+  readonly shrunk: Shrunk | undefined;
+  /** The rounds of the failed seed, shrunk if it was. */
   readonly rounds: readonly string[];
 }
 
@@ -34,7 +39,7 @@ export function runText(run: DesignRun): string {
   const { design, firstSeed, seeds, steps, failed, plant, withoutPlant } = run;
   const lines: string[] = [];
   if (failed !== undefined) {
-    lines.push(...run.rounds, "", ...failedLines(design, failed, plant));
+    lines.push(...run.rounds, "", ...failedLines(run, failed));
     if (withoutPlant !== undefined) lines.push(`without it   the same seed ${withoutPlant}`);
     lines.push("");
   }
@@ -47,7 +52,8 @@ export function runText(run: DesignRun): string {
   return lines.join("\n");
 }
 
-function failedLines(design: Design, failed: FailedSeed, plant: Plant | undefined): string[] {
+function failedLines(run: DesignRun, failed: FailedSeed): string[] {
+  const { design, plant, shrunk } = run;
   const { seed, invariant, message, isCatch, plan } = failed;
   const named = plant === undefined ? "" : ` --plant ${plant.name}`;
   return [
@@ -56,10 +62,22 @@ function failedLines(design: Design, failed: FailedSeed, plant: Plant | undefine
     `options      ${JSON.stringify(plan)}`,
     `invariant    ${invariant}${isCatch ? "" : " (the simulation itself broke)"}`,
     `found        ${message.replaceAll("\n", `\n${" ".repeat(13)}`)}`,
-    `replay       npm run simulate -- --design ${design}${named} --seed ${seed}`,
+    ...(shrunk === undefined ? [] : [shrunkText(shrunk)]),
+    `replay       npm run simulate -- --design ${design}${named} --seed ${seed}` +
+      planText(shrunk?.changes ?? run.changes),
   ];
 }
 
 function rateOf({ seeds, ms }: DesignRun): number {
   return Math.round((seeds / Math.max(1, ms)) * 10_000) / 10;
+}
+
+function shrunkText({ changes, runs }: Shrunk): string {
+  const count = Object.keys(changes).length;
+  const what = count === 0 ? "it could not be made smaller" : `${count} of its options are smaller`;
+  return `shrunk       ${what}, after ${runs} tries; the rounds are of that`;
+}
+
+function planText(changes: object): string {
+  return Object.keys(changes).length === 0 ? "" : ` --plan '${JSON.stringify(changes)}'`;
 }

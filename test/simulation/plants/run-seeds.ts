@@ -47,8 +47,9 @@ export async function runSeed(
   make: MakeWorld,
   seed: number,
   isTraced: boolean,
+  changes: object = {},
 ): Promise<{ readonly world: PlannedWorld; readonly verdict: Verdict | undefined }> {
-  const world = make(seed, isTraced);
+  const world = make(seed, isTraced, changes);
   try {
     await world.run();
   } catch (error) {
