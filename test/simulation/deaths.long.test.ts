@@ -14,6 +14,14 @@ test.each(["update", "delete", "conditional put, lost"])("Direct: %s", async (na
   expect([rounds, points]).toEqual(direct.counted[name]);
 });
 
+test("Direct: whoever finishes a dead client's update dies in it, and the power fails", async () => {
+  const name = "recovery of a lock by a reader";
+  const build = direct.scenes[name];
+  if (build === undefined) throw new Error(`no scene is called ${name}`);
+  const { rounds, points } = await everyDeath(build, true);
+  expect([rounds, points]).toEqual(direct.counted[name]);
+});
+
 async function expectCounted(
   build: (() => Promise<ServedScene>) | undefined,
   counted: readonly number[] | undefined,

@@ -100,7 +100,7 @@ export const counted: Readonly<Record<string, readonly [number, number]>> = {
   "conditional put, lost": [2, 3],
   "update that moves": [10, 23],
   growth: [30, 23],
-  "recovery of a lock by a reader": [11, 8],
-  "recovery of a dead client": [78, 12],
+  "recovery of a lock by a reader": [11, 9],
+  "recovery of a dead client": [78, 13],
   "recovery of a client dead in an insert": [78, 10],
 };

@@ -252,7 +252,12 @@ function* redo(context: Context, image: SlotView, sizeClass: number): Protocol<v
     throw corrupt(`neither copy in cell ${addressText(image.slot)} verifies`);
   const length = lengthOf(uncommitted);
   const bytes = image.bytes.slice(uncommittedOffset, uncommittedOffset + length);
-  yield* round(write(at, bytes), ...session.flushes(at, length));
+  yield* round(
+    // It may not be durable either, and there must always be one copy that is.
+    ...session.flushes(image.slot + uncommittedOffset, length),
+    write(at, bytes),
+    ...session.flushes(at, length),
+  );
   session.events.redone += 1;
 }
 
