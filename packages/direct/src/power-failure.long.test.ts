@@ -185,6 +185,25 @@ test("a cell that was freed and claimed anew is nobody's when its old state come
   expect(wasHeld).toBe(true);
 }, 120_000);
 
+test("an overflow bucket that was emptied and given back is left to nobody", async () => {
+  const memory = new FailingMemory(8 * chunkBytes, 2 * chunkBytes);
+  const world = new World(memory);
+  const client = world.client();
+  const names = world.neighbours(client, 29);
+  for (const name of names) await world.put(client, name, short);
+  expect((await world.audit(client)).overflowBuckets).toBe(1);
+  // A cache may write back whatever it likes: also that the bucket is nobody's.
+  memory.flush(0, memory.sizeBytes);
+  await world.delete(client, names.at(-1) as string);
+  world.dead.add(client.session.clientId);
+  memory.fail(new Prng("bucket"), 0);
+  const next = world.client();
+  await world.run(next, (context) => takeBackHolds(context, client.session.clientId));
+  const { problems, overflowBuckets } = await world.audit(next);
+  expect([problems.map(String), overflowBuckets]).toEqual([[], 0]);
+  expect(await world.wrong(next)).toEqual([]);
+}, 120_000);
+
 test("whoever goes on from a dead client's chunk table makes it durable first", async () => {
   let rounds = 0;
   for (let isCut = true; isCut; rounds += 1) {

@@ -30,7 +30,7 @@ const kinds: readonly (Pick<Check, "name" | "class" | "what"> & {
     rows: [
       ["direct", "simulated", "soak direct-deaths"],
       ["central", "simulated", "long central-deaths"],
-      ["clover", "simulated", "soak clover-deaths"],
+      ["clover", "simulated", "long clover-deaths"],
     ],
   },
   {
