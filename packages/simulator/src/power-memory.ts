@@ -2,7 +2,7 @@
 // every outcome of one point can be looked at, each in a copy of its own.
 
 import type { Prng } from "@pdpm/base";
-import type { Memory } from "@pdpm/verbs";
+import { TwoImages } from "./two-images.ts";
 
 /** A word that is not durable: of which memory, and which one. */
 export interface DirtyWord {
@@ -16,79 +16,34 @@ const allSubsetsMost = 6;
 const drawnSubsets = 32;
 
 /** See above. */
-export class PowerMemory implements Memory {
-  readonly sizeBytes: number;
-  readonly #bytes: Uint8Array;
-  readonly #words: BigUint64Array;
-  readonly #durable: BigUint64Array;
-  /** Indexes of words that are not durable, in the order in which they became so. */
-  readonly #dirty = new Set<number>();
+export class PowerMemory extends TwoImages {
   /** Words written and words made durable, so far. */
   changes = 0;
 
-  constructor(sizeBytes: number) {
-    this.sizeBytes = sizeBytes;
-    this.#bytes = new Uint8Array(sizeBytes);
-    this.#words = new BigUint64Array(this.#bytes.buffer);
-    this.#durable = new BigUint64Array(this.#words.length);
-  }
-
-  read(offset: number, target: Uint8Array): void {
-    target.set(this.#bytes.subarray(offset, offset + target.length));
-  }
-
-  write(offset: number, data: Uint8Array): void {
-    this.#bytes.set(data, offset);
-    for (let word = offset >> 3; word * 8 < offset + data.length; word += 1) this.#touch(word);
-  }
-
-  compareAndSwap(offset: number, expectedWord: bigint, desiredWord: bigint): bigint {
-    const index = offset / 8;
-    const found = this.#words[index] as bigint;
-    if (found !== expectedWord) return found;
-    this.#words[index] = desiredWord;
-    this.#touch(index);
-    return found;
-  }
-
-  flush(offset: number, bytes: number): undefined {
-    for (const word of [...this.#dirty]) {
-      if (word * 8 < offset + bytes && word * 8 + 8 > offset) this.#persist(word);
-    }
-    return undefined;
-  }
-
-  async extend(): Promise<void> {}
-
   /** Indexes of the words that a power failure may lose, oldest first. */
   dirty(): readonly number[] {
-    return [...this.#dirty];
+    return [...this.dirtyWords];
   }
 
   /** What a power failure leaves that keeps just these unflushed words. */
   failed(kept: ReadonlySet<number>): PowerMemory {
     const copy = new PowerMemory(this.sizeBytes);
-    copy.#words.set(this.#durable);
-    for (const word of kept) copy.#words[word] = this.#words[word] as bigint;
-    copy.#durable.set(copy.#words);
+    copy.words.set(this.durable);
+    for (const word of kept) copy.words[word] = this.words[word] as bigint;
+    copy.durable.set(copy.words);
     return copy;
   }
 
-  /** All its bytes as they are seen now. */
-  image(): Uint8Array {
-    return this.#bytes.slice();
+  /** What is written as it stood before is no change that a failure could undo. */
+  protected override touch(word: number): void {
+    this.changes += 1;
+    if (this.words[word] === this.durable[word]) this.dirtyWords.delete(word);
+    else super.touch(word);
   }
 
-  #touch(word: number): void {
+  protected override persist(word: number): void {
     this.changes += 1;
-    if (this.#words[word] === this.#durable[word]) this.#dirty.delete(word);
-    else this.#dirty.add(word);
-  }
-
-  #persist(word: number): void {
-    this.changes += 1;
-    this.#durable[word] = this.#words[word] as bigint;
-    this.#dirty.delete(word);
+    super.persist(word);
   }
 }
 
