@@ -10,7 +10,7 @@ import { SimulatedClient } from "./task.ts";
 const chunkBytes = 4096;
 const steps = 500;
 
-/** One write of one client, after `trouble`; what became of it, and how many steps later. */
+/** The same write of one client, twice, after `trouble`; what became of it, and how many steps later. */
 function writeAfter(trouble: (interleaver: Interleaver, client: SimulatedClient) => void): {
   readonly isApplied: boolean;
   readonly outcome: string;
@@ -26,7 +26,9 @@ function writeAfter(trouble: (interleaver: Interleaver, client: SimulatedClient)
   const begun = interleaver.steps;
   let outcome = "";
   const body = function* (): Protocol<void> {
-    yield* round(write(addressOf(1, 64), new Uint8Array(64).fill(7)));
+    for (let i = 0; i < 2; i += 1) {
+      yield* round(write(addressOf(1, 64), new Uint8Array(64).fill(7)));
+    }
   };
   interleaver.spawn(client, client.operation("put"), "put", body(), (ended) => {
     outcome = "value" in ended ? "ok" : isPdpmError(ended.error) ? ended.error.text : "?";
@@ -74,4 +76,16 @@ test("a slow node takes its time, whoever asks", () => {
   const { steps: taken, ...rest } = writeAfter((run) => run.slow(0, steps, 50));
   expect(rest).toEqual({ isApplied: true, outcome: "ok" });
   expect(taken).toBeGreaterThan(100);
+});
+
+test("healing ends what was to last", () => {
+  for (const trouble of ["clog", "slow"] as const) {
+    const result = writeAfter((run, client) => {
+      if (trouble === "clog") run.clog(client, 0, 100_000);
+      else run.slow(0, 100_000, 10_000);
+      run.enlist(() => run.heal(), 50);
+    });
+    expect(result).toMatchObject({ isApplied: true, outcome: "ok" });
+    expect(result.steps, trouble).toBeLessThan(steps);
+  }
 });
