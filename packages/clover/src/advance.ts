@@ -75,7 +75,7 @@ export function* advance(context: Context, moves: readonly Move[]): Protocol<Adv
 const portionWeight = 16_384;
 
 /** Moves that together weigh about `portionWeight`. */
-function portionsOf(moves: readonly Move[]): Move[][] {
+export function portionsOf(moves: readonly Move[]): Move[][] {
   const portions: Move[][] = [];
   let weight = 0;
   for (const move of moves) {
