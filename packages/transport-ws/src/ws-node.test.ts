@@ -168,6 +168,45 @@ test("another id takes another connection: rounds of the old one are given up", 
   memory.release();
 });
 
+test("another id takes another connection than the one that is just asking for the old id", async () => {
+  const { node, service, id } = await pair(new ArrayMemory(4096));
+  const { admit } = service;
+  let goOn = (): void => undefined;
+  const isHeld = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const asked: (number | undefined)[] = [];
+  service.admit = async (connection, wanted) => {
+    asked.push(wanted);
+    if (wanted === id) await isHeld;
+    return admit.call(service, connection, wanted);
+  };
+  await service.connections.get(id)?.end("for the test");
+  await soon(() => expect(asked).toEqual([id]));
+  const other = node.admit(9);
+  goOn();
+  expect(await other).toBe(9);
+  expect(asked).toEqual([id, 9]);
+  expect((await node.post([at(0, read(0, 8))])).map(codeOf)).toEqual(["a value"]);
+});
+
+test("after an admission that was answered too late another one is possible", async () => {
+  const { service, server } = await serve(new ArrayMemory(4096));
+  const node = await connect(server.url, { callTimeoutMs: 50 });
+  const { admit } = service;
+  let answered = 0;
+  service.admit = async (connection, wanted) => {
+    service.admit = admit;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    answered += 1;
+    return admit.call(service, connection, wanted);
+  };
+  await expect(node.admit()).rejects.toMatchObject({ code: "PDPM_TIMEOUT" });
+  await soon(() => expect(answered).toBe(1));
+  expect(await node.admit()).toBe(2);
+  expect((await node.post([at(0, read(0, 8))])).map(codeOf)).toEqual(["a value"]);
+});
+
 test("close does not wait for a node that does not say goodbye, and answers what is in flight", async () => {
   const clock = new TestClock();
   const { url, received } = await fakeNode((socket) => socket.pause());

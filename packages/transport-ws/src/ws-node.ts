@@ -60,6 +60,8 @@ export class WsNode implements NodeFabric {
   readonly #traffic = { framesSent: 0, framesReceived: 0, bytesSent: 0, bytesReceived: 0 };
   #hello: NodeHello | undefined;
   #clientId: number | undefined;
+  /** The newest link that an admission was asked on; a connection carries one id, ever. */
+  #askedOn: Link | undefined;
   /** Why posts are refused while there is no client id. */
   #refusal: PdpmError;
   #isClosed = false;
@@ -159,7 +161,12 @@ export class WsNode implements NodeFabric {
       this.#refuse(new PdpmError("PDPM_FENCED", `client ${this.#clientId} gave up its id`));
       this.#connector.drop("another client id");
     }
-    const link = await this.#connector.connected();
+    let link = await this.#connector.connected();
+    if (link === this.#askedOn) {
+      // A reconnection asked for the id that was given up meanwhile, or an answer came too late.
+      this.#connector.drop("another client id");
+      link = await this.#connector.connected();
+    }
     if (this.#refusal.code === "PDPM_WRONG_STORE") throw this.#refusal;
     this.#clientId = await this.#askAdmission(link, id, this.#callTimeoutMs);
     if (this.#connector.link === link) this.#window.attach(link);
@@ -167,6 +174,7 @@ export class WsNode implements NodeFabric {
   }
 
   async #askAdmission(link: Link, id: number | undefined, timeoutMs: number): Promise<number> {
+    this.#askedOn = link;
     const body = await link.call("admit", id === undefined ? {} : { id }, timeoutMs);
     const admitted = body["id"];
     if (typeof admitted === "number" && (id === undefined || admitted === id)) return admitted;
