@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Operation } from "@pdpm/checker";
+import type { Operation, StoreAccount } from "@pdpm/checker";
 import { top } from "../support/processes.ts";
 
 function built(name: string, file: string): string {
@@ -55,19 +55,10 @@ export interface Ended {
 }
 
 /** What an audit says. */
-export interface Audited {
-  readonly problems: readonly unknown[];
-  /** Ids that still hold something, and ids of lease records that are left, the auditor's aside. */
-  readonly heldBy: readonly number[];
-  readonly leases: readonly number[];
+export interface Audited extends StoreAccount {
   /** What was held when the auditor came. */
   readonly heldAtFirst: number;
   readonly waitedMs: number;
-  readonly keys: number;
-  /** Direct only. */
-  readonly overflowBuckets?: number;
-  readonly cellsLive: number;
-  readonly cellsUncommitted: number;
 }
 
 /** Operations in flight per client, and the keys that all clients work on. */
@@ -264,9 +255,9 @@ export const auditScript = `${loadScript}
   const { cellsLive, cellsUncommitted } = space;
   const { operations, failures } = records;
   say({
-    problems,
-    heldBy: [...heldBy.keys()], leases, heldAtFirst, waitedMs, keys: count, overflowBuckets,
-    cellsLive, cellsUncommitted, operations, failures,
+    problems: problems.map(({ invariant, text }) => ({ invariant, text })),
+    heldBy: [...heldBy.keys()], clientsLeft: leases, heldAtFirst, waitedMs, keys: count,
+    cellsOfIndex: overflowBuckets, cellsLive, cellsUncommitted, operations, failures,
   });
   process.exit(0);
 `;

@@ -58,8 +58,8 @@ export const metadataAuditScript = `${loadScript}
   const { cellsLive, cellsUncommitted } = space;
   const { operations, failures } = records;
   say({
-    problems: [], heldBy: [...books.held.keys()], leases: books.leases, heldAtFirst, waitedMs,
-    keys: count, cellsLive, cellsUncommitted, operations, failures,
+    problems: [], heldBy: [...books.held.keys()], clientsLeft: books.leases, heldAtFirst, waitedMs,
+    keys: count, cellsOfIndex: 0, cellsLive, cellsUncommitted, operations, failures,
   });
   process.exit(0);
 `;

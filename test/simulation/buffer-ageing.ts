@@ -3,7 +3,7 @@
 // to its end within a run. It happens in the very moment of the cut, before anybody can have leased
 // them.
 
-import type { Prng } from "@pdpm/base";
+import type { Breach, Prng } from "@pdpm/base";
 import {
   addressIn,
   addressOf,
@@ -73,15 +73,16 @@ export class Ageing {
   }
 
   /** What is wrong with the lives that buffers have by now: they only ever grow (H3). */
-  problems(): string[] {
-    const problems: string[] = [];
+  problems(): Breach[] {
+    const problems: Breach[] = [];
     for (const { memory, at, self } of this.#given.values()) {
       const bytes = new Uint8Array(8);
       memory.read(at, bytes);
       const word = wordAt(bytes, 0);
       const isSameChunk = word !== 0n && chunkOf(addressIn(word)) === chunkOf(addressIn(self));
       if (isSameChunk && gcVersionIn(word) < gcVersionIn(self)) {
-        problems.push(`the lives of the buffer at ${pointerText(self)} begin anew`);
+        const text = `the lives of the buffer at ${pointerText(self)} begin anew`;
+        problems.push({ invariant: "I12", text });
       }
     }
     return problems;

@@ -2,7 +2,7 @@
 // cleaned: directory, space and memory must say the same, cell by cell; and what a repair would
 // find in memory if the directory were lost (H23).
 
-import { assert } from "@pdpm/base";
+import { type Breach, hold } from "@pdpm/base";
 import { type Key, toKey } from "@pdpm/kv";
 import type { MemoryStore } from "@pdpm/metadata-server";
 import {
@@ -17,7 +17,7 @@ import { highWaterIn, recordsOf, SpaceAudit } from "./space-audit.ts";
 
 /** What the audit found. */
 export interface AuditReport {
-  readonly problems: readonly string[];
+  readonly problems: readonly Breach[];
   readonly live: number;
   readonly free: number;
   readonly spent: number;
@@ -27,18 +27,20 @@ export interface AuditReport {
 export async function auditStore(parts: AuditedStore, store: MemoryStore): Promise<AuditReport> {
   const { chunkBytes } = parts.label;
   const space = await SpaceAudit.run(store, chunkBytes);
-  const problems = [...space.problems, ...(await audit(parts))];
+  const problems: Breach[] = [...space.problems, ...(await audit(parts))];
+  const leaks = (text: string): unknown => problems.push({ invariant: "I8", text });
   const live = await records(parts);
   for (const [key, { stale }] of live) {
-    if (stale.length > 0) problems.push(`${stale.length} superseded cells of ${key} are left`);
+    if (stale.length > 0) leaks(`${stale.length} superseded cells of ${key} are left`);
   }
   for (const { key } of await recordsOf(store, clientsPrefix)) {
-    problems.push(`the service still knows ${key}`);
+    leaks(`the service still knows ${key}`);
   }
   const highWater = highWaterIn(parts.memories);
   for (const { key, commitNumber } of await validCells(parts)) {
     if (commitNumber <= highWater) continue;
-    problems.push(`a cell of ${toKey(key)} is above the high-water mark, ${highWater}`);
+    const text = `a cell of ${toKey(key)} is above the high-water mark, ${highWater}`;
+    problems.push({ invariant: "I12", text });
   }
   const { free, spent } = space;
   return { problems, live: live.size, free, spent };
@@ -52,7 +54,8 @@ export async function repairedCells(parts: AuditedStore): Promise<ReadonlyMap<Ke
     const other = latest.get(key);
     const isTie = other?.commitNumber === cell.commitNumber;
     const isSame = isTie && Buffer.compare(other.valueBytes, cell.valueBytes) === 0;
-    assert(!isTie || isSame, `two values of ${key} have the number ${cell.commitNumber}`);
+    const text = `two values of ${key} have the number ${cell.commitNumber}`;
+    hold(isTie && !isSame ? [{ invariant: "I12", text }] : []);
     if (other === undefined || other.commitNumber < cell.commitNumber) latest.set(key, cell);
   }
   return latest;

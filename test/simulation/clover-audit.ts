@@ -7,6 +7,7 @@
 //   version that was sealed carries a head mark any more, and none has a number above the
 //   high-water mark.
 
+import type { Breach, InvariantId } from "@pdpm/base";
 import { type Key, toKey } from "@pdpm/kv";
 import {
   addressIn,
@@ -25,7 +26,7 @@ import { SpaceAudit } from "./space-audit.ts";
 
 /** What the audit found. */
 export interface AuditReport {
-  readonly problems: readonly string[];
+  readonly problems: readonly Breach[];
   readonly live: number;
   readonly free: number;
   readonly spent: number;
@@ -40,7 +41,7 @@ export async function auditStore(parts: StoreParts): Promise<AuditReport> {
 class Audit {
   readonly #stored: StoredVersions;
   readonly #space: SpaceAudit;
-  readonly #problems: string[];
+  readonly #problems: Breach[];
 
   constructor(stored: StoredVersions, space: SpaceAudit) {
     this.#stored = stored;
@@ -57,7 +58,7 @@ class Audit {
     for (const [key, head] of heads) this.#checkHead(key, head);
     for (const address of this.#space.taken) {
       const place = `chunk ${chunkOf(address)} + ${offsetOf(address)}`;
-      this.#problems.push(`the buffer at ${place} is taken, but belongs to no key`);
+      this.#wrong("I8", `the buffer at ${place} is taken, but belongs to no key`);
     }
     this.#checkRepair(heads);
     this.#checkVersions();
@@ -66,13 +67,16 @@ class Audit {
     return { problems: this.#problems, live, free, spent };
   }
 
+  #wrong(invariant: InvariantId, text: string): void {
+    this.#problems.push({ invariant, text });
+  }
+
   #checkHead(key: Key, head: Pointer): void {
-    const wrong = (what: string): void => {
-      this.#problems.push(`the head of ${key}, at ${pointerText(head)}, ${what}`);
-    };
-    if (!this.#space.taken.delete(addressIn(head))) wrong("is free, or two keys' head");
+    const wrong = (what: string, id: InvariantId = "I9"): void =>
+      this.#wrong(id, `the head of ${key}, at ${pointerText(head)}, ${what}`);
+    if (!this.#space.taken.delete(addressIn(head))) wrong("is free, or two keys' head", "I8");
     const version = this.#stored.versions.get(head);
-    if (version === undefined) wrong("does not verify");
+    if (version === undefined) wrong("does not verify", "I5");
     else if (version.key !== key) wrong(`is a version of ${version.key}`);
     else if (linkIn(head, version.link) !== "end") wrong("is not the end of its chain");
     else if (!isHeadMark(head, version.headMark)) wrong("has no head mark");
@@ -81,12 +85,12 @@ class Audit {
   #checkVersions(): void {
     const { highWater, versions } = this.#stored;
     for (const [self, { key, link, headMark, commitNumber }] of versions) {
-      const wrong = (what: string): void => {
-        this.#problems.push(`the version of ${key} at ${pointerText(self)} ${what}`);
-      };
+      const wrong = (id: InvariantId, what: string): void =>
+        this.#wrong(id, `the version of ${key} at ${pointerText(self)} ${what}`);
       const isSealed = linkIn(self, link) === "sealed";
-      if (isSealed && isHeadMark(self, headMark)) wrong("is sealed, free, and has a head mark");
-      if (commitNumber > highWater) wrong(`is above the high-water mark, ${highWater}`);
+      if (isSealed && isHeadMark(self, headMark))
+        wrong("I9", "is sealed, free, and has a head mark");
+      if (commitNumber > highWater) wrong("I12", `is above the high-water mark, ${highWater}`);
     }
   }
 
@@ -95,10 +99,10 @@ class Audit {
     for (const [key, { self }] of latest) {
       if (heads.get(key) === self) continue;
       const what = heads.has(key) ? "which is not its value" : "which was deleted";
-      this.#problems.push(`a repair would revive ${key} at ${pointerText(self)}, ${what}`);
+      this.#wrong("I9", `a repair would revive ${key} at ${pointerText(self)}, ${what}`);
     }
     for (const key of heads.keys()) {
-      if (!latest.has(key)) this.#problems.push(`a repair would not find ${key}`);
+      if (!latest.has(key)) this.#wrong("I9", `a repair would not find ${key}`);
     }
   }
 }

@@ -2,7 +2,8 @@
 // and what must hold afterwards, whatever it was doing: what the others are told can be true, every
 // buffer is live or free, a second recovery changes nothing, and the store can be written on.
 
-import { assert, Prng } from "@pdpm/base";
+import { hold, Prng } from "@pdpm/base";
+import { recoveryIsIdempotent } from "@pdpm/checker";
 import {
   ask,
   CloverBackend,
@@ -184,7 +185,7 @@ export class CloverDeaths implements DeathScene {
     const before = await this.#everything(fresh);
     await this.#reap(fresh, dead);
     const after = await this.#everything(fresh);
-    assert(Buffer.compare(before, after) === 0, "a second recovery changes something");
+    hold(recoveryIsIdempotent(before, after));
     await fresh.run(collectAll);
     await fresh.run((context) => handBack(context, () => true));
     await this.#readAll(fresh);
@@ -217,7 +218,7 @@ export class CloverDeaths implements DeathScene {
 
   async #audit(memories: readonly PowerMemory[]): Promise<void> {
     const { problems } = await auditStore({ store: this.service.store, memories });
-    assert(problems.length === 0, problems.join("; "));
+    hold(problems);
   }
 
   /** Memory and records, but for the call slots of the reaper, which keep its last replies. */

@@ -3,7 +3,7 @@
 // back what the dead held and collected everything, and the store is looked at as a whole: its
 // history, its values, its space, and what a repair would find (clover-audit.ts).
 
-import { assert, PdpmError, Prng } from "@pdpm/base";
+import { assert, hold, PdpmError, Prng } from "@pdpm/base";
 import {
   ask,
   type Context,
@@ -187,7 +187,8 @@ export class World {
         // Who knows what became of all that it asked for, and gave everything back, owes nothing.
         // Of one that was stopped when its caller left, a lease may not be known.
         const mayOwe = this.#isUnsure || simulated.isFenced || this.plan.leaveChance > 0;
-        assert(mayOwe || identity.hasLeft, `client ${simulated.id} owes buffers that it has not`);
+        const text = `client ${simulated.id} owes buffers that it has not`;
+        hold(mayOwe || identity.hasLeft ? [] : [{ invariant: "I8", text }]);
       });
     }
     await this.interleaver.runWaiting();
@@ -208,8 +209,7 @@ export class World {
     await this.#alone(fresh, "collect", collectAll);
     await this.#alone(fresh, "hand back", (context) => handBack(context, () => true));
     await this.#readAll(fresh);
-    const problem = history.problem();
-    assert(problem === null, problem ?? "");
+    hold(history.breaches());
     await this.#audit();
     if (plan.durability === "process") return;
     this.faultCounts.add("power fails at the end");
@@ -230,8 +230,7 @@ export class World {
 
   async #audit(): Promise<void> {
     this.report = await auditStore(this);
-    const problems = [...this.report.problems, ...this.ageing.problems()];
-    assert(problems.length === 0, problems.join("\n"));
+    hold(this.report.problems, this.ageing.problems());
   }
 
   /** The final read of every key. */

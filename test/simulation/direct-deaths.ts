@@ -2,7 +2,8 @@
 // and what must hold afterwards, whatever it was doing: what the others are told can be true, every
 // cell is live or free, a second recovery changes nothing, and the store can be written on.
 
-import { assert, type Clock, Prng } from "@pdpm/base";
+import { assert, type Clock, hold, Prng } from "@pdpm/base";
+import { recoveryIsIdempotent, storeBreaches } from "@pdpm/checker";
 import {
   auditStore,
   type Context,
@@ -21,6 +22,7 @@ import type { Address } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { Mortal, PowerMemory } from "@pdpm/simulator";
 import { type CallHandler, ChunkMap, type Protocol, Router, Runner } from "@pdpm/verbs";
+import { accountOf } from "./direct-account.ts";
 import { reap } from "./direct-identity.ts";
 import { chunkBytes } from "./direct-keys.ts";
 import { type DeathScene, hurriedClock } from "./every-death.ts";
@@ -197,13 +199,12 @@ export class DirectDeaths implements DeathScene {
     const before = this.memories.map((memory) => memory.image());
     for (const id of dead) await fresh.run((context) => reap(context, id));
     for (const [i, memory] of this.memories.entries()) {
-      const isSame = Buffer.compare(before[i] as Uint8Array, memory.image()) === 0;
-      assert(isSame, "a second recovery changes something");
+      hold(recoveryIsIdempotent(before[i] as Uint8Array, memory.image()));
     }
-    const leases = await fresh.run(({ session }) => readLeases(session));
-    assert(leases.length === 1, `${leases.length} lease records are left, not only the last`);
     await this.#readAll(fresh);
-    await this.#audit(fresh);
+    const leases = await fresh.run(({ session }) => readLeases(session));
+    const others = leases.map(({ clientId }) => clientId).filter((id) => id !== fresh.id);
+    await this.#audit(fresh, others);
     if (!this.#isAfterFailure) await this.#powerFails();
     for (const name of this.options.names) await this.put(fresh, name);
     await this.#readAll(fresh);
@@ -233,13 +234,8 @@ export class DirectDeaths implements DeathScene {
     this.telling.check();
   }
 
-  async #audit(client: DeathClient): Promise<void> {
-    const { problems, held, space, keys, overflowBuckets } = await client.run(auditStore);
-    assert(problems.length === 0, problems.map(String).join("; "));
-    assert(held.size === 0, `held by somebody: ${[...held.keys()]}`);
-    assert(space.cellsUncommitted === 0, `${space.cellsUncommitted} cells are claimed by nobody`);
-    const live = keys + overflowBuckets;
-    assert(space.cellsLive === live, `${space.cellsLive} live cells, ${live} are reached`);
+  async #audit(client: DeathClient, clientsLeft: readonly number[] = []): Promise<void> {
+    hold(storeBreaches(accountOf(await client.run(auditStore), clientsLeft)));
   }
 
   /** What was acknowledged and recovered stands there when nothing else does. */

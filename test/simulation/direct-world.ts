@@ -3,7 +3,8 @@
 // and the store is looked at as a whole: its history, its values, its space. Where the power may
 // fail it fails once more then, and all of it is looked at again.
 
-import { assert, PdpmError, Prng } from "@pdpm/base";
+import { assert, hold, PdpmError, Prng } from "@pdpm/base";
+import { everythingEnds, storeBreaches } from "@pdpm/checker";
 import {
   type AuditReport,
   auditStore,
@@ -22,6 +23,7 @@ import { regionHeaderBytes } from "@pdpm/layout/region-header";
 import { DurableMemory, Interleaver, type SimulatedClient } from "@pdpm/simulator";
 import { ArrayMemory, type Memory, type Operation, type Protocol } from "@pdpm/verbs";
 import type { Context } from "../../packages/direct/src/session.ts";
+import { accountOf } from "./direct-account.ts";
 import { Ageing } from "./direct-ageing.ts";
 import { Client } from "./direct-client.ts";
 import { Identity, join, reap } from "./direct-identity.ts";
@@ -286,8 +288,10 @@ export class World {
       }
       if (simulated.isKilled || simulated.isFenced) continue;
       const { clientId, doubts, held } = session;
-      assert(doubts.size === 0, `client ${clientId} could not settle ${[...doubts]}`);
-      assert(held.size === 0, `client ${clientId} still holds ${[...held]}`);
+      const doubted = [...doubts].map((at) => `client ${clientId} cannot settle ${at}`);
+      hold(
+        everythingEnds([...doubted, ...[...held].map((at) => `client ${clientId} holds ${at}`)]),
+      );
     }
   }
 
@@ -305,28 +309,26 @@ export class World {
     this.#alone(fresh, "open", (context) => join(context, fresh));
     for (const [id, identity] of [...this.#identities]) {
       if (identity === fresh || identity.hasLeft) continue;
-      assert(
-        this.#alone(fresh, "reap", (context) => reap(context, id)),
-        `client ${id} is not dead`,
-      );
+      const isDead = this.#alone(fresh, "reap", (context) => reap(context, id));
+      hold(everythingEnds(isDead ? [] : [`client ${id} is not dead`]));
     }
     const leases = this.#alone(fresh, "leases", (context) => readLeases(context.session));
-    assert(leases.length === 1, `${leases.length} lease records are left, not only the last`);
     const present = this.#readAll(fresh);
-    const problem = this.history.problem();
-    assert(problem === null, problem ?? "");
+    hold(this.history.breaches());
     const report = this.#alone(fresh, "audit", auditStore);
     this.report = report;
-    assert(report.problems.length === 0, report.problems.join("\n"));
-    assert(report.heldBy.size === 0, `held by clients ${[...report.heldBy.keys()]}`);
-    assert(report.keys === present, `${report.keys} keys in buckets, ${present} were found`);
-    const { cellsUncommitted, cellsLive } = report.space;
-    assert(cellsUncommitted === 0, `${cellsUncommitted} cells are claimed by nobody`);
-    const { overflowBuckets } = report;
-    assert(
-      cellsLive === present + overflowBuckets,
-      `${cellsLive} live cells for ${present} keys and ${overflowBuckets} overflow buckets`,
+    const others = leases.map(({ clientId }) => clientId);
+    const { clientId } = fresh.session;
+    hold(
+      storeBreaches(
+        accountOf(
+          report,
+          others.filter((id) => id !== clientId),
+        ),
+      ),
     );
+    const text = `${report.keys} keys in buckets, ${present} were found`;
+    hold(report.keys === present ? [] : [{ invariant: "I9", text }]);
   }
 
   /** The final read of every key. Returns how many are there. */
@@ -340,10 +342,8 @@ export class World {
       const isFiller = plan.fillers.includes(key);
       if (isFiller) {
         history.entries.pop();
-        assert(
-          found !== undefined && identityOf(found.value) === "filler",
-          `filler ${key} is lost`,
-        );
+        const isThere = found !== undefined && identityOf(found.value) === "filler";
+        hold(isThere ? [] : [{ invariant: "I2", text: `filler ${key} is lost` }]);
         continue;
       }
       entry.value = found === undefined ? null : identityOf(found.value);

@@ -45,5 +45,7 @@ test("a run that heals is sound soon after, and then ends", () => {
   run.steps = 301_000;
   healing.ended();
   run.steps += 1;
-  expect(() => healing.ended()).toThrow("nobody gets on: 300001 micro-steps after all was healed");
+  expect(() => healing.ended()).toThrow(
+    "it does not end: it took 300001 micro-steps after all was healed",
+  );
 });

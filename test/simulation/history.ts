@@ -1,10 +1,10 @@
 // What the clients of a simulated store were told, and whether it can be true.
 
-import { assert } from "@pdpm/base";
+import { type Breach, hold } from "@pdpm/base";
 import {
   checkLinearizability,
-  drawTimeline,
   type Operation as HistoryOperation,
+  historyBreaches,
   type OperationKind,
   type OperationOutcome,
 } from "@pdpm/checker";
@@ -46,7 +46,8 @@ export function identityOf(value: Uint8Array): string {
   const end = value.indexOf(0x3b);
   const identity = Buffer.from(value.subarray(0, Math.max(0, end))).toString("latin1");
   const isWhole = end > 0 && Buffer.compare(valueBytesOf(identity, value.length), value) === 0;
-  assert(isWhole, `a value was read that nobody wrote: ${Buffer.from(value.subarray(0, 40))}`);
+  const text = `a value was read that nobody wrote: ${Buffer.from(value.subarray(0, 40))}`;
+  hold(isWhole ? [] : [{ invariant: "I4", text }]);
   return identity;
 }
 
@@ -96,18 +97,15 @@ export class History {
     return fork;
   }
 
-  /** What is wrong with it, or null. */
-  problem(): string | null {
-    const result = checkLinearizability(this.entries as HistoryOperation[]);
-    if (!result.ok) {
-      const shown = drawTimeline(result.operations).join("\n  ");
-      return `${result.undecided ? "undecided" : "not linearizable"}: ${result.reason}\n  ${shown}`;
-    }
+  /** The invariants that it breaks. @throws Error when that could not be decided. */
+  breaches(): Breach[] {
+    const found = historyBreaches(checkLinearizability(this.entries as HistoryOperation[]));
     for (const scan of this.#scans) {
       const problem = this.#scanProblem(scan);
-      if (problem !== null) return `keys() from ${scan.start} to ${scan.end} ${problem}`;
+      if (problem === null) continue;
+      found.push({ invariant: "I1", text: `keys() from ${scan.start} to ${scan.end} ${problem}` });
     }
-    return null;
+    return found;
   }
 
   #scanProblem(scan: Scan): string | null {

@@ -1,6 +1,7 @@
 // The space of a store of Clover or Central as its metadata service records it, looked at while
 // nobody works on it and nothing is leased: every buffer is exactly one of taken, free and spent.
 
+import type { Breach } from "@pdpm/base";
 import {
   addressOf,
   bufferBytes,
@@ -46,7 +47,7 @@ export function highWaterIn(memories: readonly Memory[]): number {
 
 /** See above. */
 export class SpaceAudit {
-  readonly problems: string[] = [];
+  readonly problems: Breach[] = [];
   /** Buffers that are neither leased nor free nor spent, by address. */
   readonly taken: Set<number> = new Set<number>();
   readonly #store: MemoryStore;
@@ -57,6 +58,10 @@ export class SpaceAudit {
   private constructor(store: MemoryStore, chunkBytes: number) {
     this.#store = store;
     this.#chunkBytes = chunkBytes;
+  }
+
+  #wrong(text: string): void {
+    this.problems.push({ invariant: "I8", text });
   }
 
   static async run(store: MemoryStore, chunkBytes: number): Promise<SpaceAudit> {
@@ -70,20 +75,20 @@ export class SpaceAudit {
     const count = buffersPerChunk(this.#chunkBytes, sizeClass);
     const records = await recordsOf(this.#store, spansPrefix(chunk));
     if (records.length !== Math.ceil(count / perSpan)) {
-      this.problems.push(`chunk ${chunk} has ${records.length} spans`);
+      this.#wrong(`chunk ${chunk} has ${records.length} spans`);
     }
     for (const [span, { value }] of records.entries()) {
       const name = `span ${span} of chunk ${chunk}`;
       const record = decodeRecord(spanOf(chunk, span), value);
       const { owner, leased, free, spent, sequence } = record;
-      if (owner !== 0) this.problems.push(`${name} belongs to client ${owner}`);
+      if (owner !== 0) this.#wrong(`${name} belongs to client ${owner}`);
       let freeHere = 0;
       for (let n = 0; n < Math.min(perSpan, count - span * perSpan); n += 1) {
         const [isLeased, isFree, isSpent] = [leased, free, spent].map((bits) => hasBit(bits, n));
         if (Number(isLeased) + Number(isFree) + Number(isSpent) > 1) {
-          this.problems.push(`buffer ${n} of ${name} is two things at once`);
+          this.#wrong(`buffer ${n} of ${name} is two things at once`);
         }
-        if (isLeased) this.problems.push(`buffer ${n} of ${name} is leased`);
+        if (isLeased) this.#wrong(`buffer ${n} of ${name} is leased`);
         if (isFree) freeHere += 1;
         if (isSpent) this.spent += 1;
         const address = addressOf(chunk, (span * perSpan + n) * bufferBytes(sizeClass));
@@ -91,7 +96,7 @@ export class SpaceAudit {
       }
       this.free += freeHere;
       if (sequence > 0 !== freeHere > 0) {
-        this.problems.push(`${name} with ${freeHere} free buffers is queued at ${sequence}`);
+        this.#wrong(`${name} with ${freeHere} free buffers is queued at ${sequence}`);
       }
     }
   }

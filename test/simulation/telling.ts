@@ -1,7 +1,7 @@
 // What clients ask of a store one after the other, and what they are told: a history, for which it
 // is checked that it can be true. One that dies leaves its operation unknown.
 
-import { assert, isPdpmError } from "@pdpm/base";
+import { hold, isPdpmError } from "@pdpm/base";
 import { type Backend, type Found, type Key, toKey } from "@pdpm/kv";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 
@@ -63,8 +63,7 @@ export class Telling {
 
   /** @throws when what was told cannot be true */
   check(): void {
-    const problem = this.history.problem();
-    assert(problem === null, problem ?? "");
+    hold(this.history.breaches());
   }
 
   #tick(): number {

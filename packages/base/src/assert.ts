@@ -3,7 +3,7 @@
 
 /** An assertion that did not hold: always a defect of pdpm itself, never of its caller. */
 export class AssertionError extends Error {
-  override readonly name = "AssertionError";
+  override readonly name: string = "AssertionError";
 }
 
 /** Throws AssertionError with `message` unless `condition` is true. One condition per call. */

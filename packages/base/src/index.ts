@@ -18,4 +18,13 @@ export {
   isPdpmError,
   PdpmError,
 } from "./errors.ts";
+export {
+  type Breach,
+  hold,
+  InvariantBroken,
+  type InvariantId,
+  invariantName,
+  invariantTexts,
+  isInvariantBroken,
+} from "./invariant.ts";
 export { Prng } from "./prng.ts";

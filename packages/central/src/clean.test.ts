@@ -43,7 +43,7 @@ test("cells that somebody freed already are left alone", async () => {
   expect((await world.lookup("k")).stale).toEqual([]);
   expect(host.coordinator.session.stale.count).toBe(0);
   await world.close();
-  expect((await audit(world)).filter((problem) => !problem.startsWith("a repair"))).toEqual([]);
+  expect((await audit(world)).filter(({ text }) => !text.startsWith("a repair"))).toEqual([]);
 });
 
 test("commits that fail, and replies that are lost, change nothing about it", async () => {

@@ -5,6 +5,7 @@
 //   a repair that knows the cells alone finds what the directory has (H23).
 // - A cell is taken exactly if a record names it: live cells are not free, and nothing leaks.
 
+import type { Breach } from "@pdpm/base";
 import {
   addressIn,
   addressOf,
@@ -94,28 +95,30 @@ export async function records(world: AuditedStore): Promise<Map<string, LookupRe
 }
 
 /** What is wrong with the store. */
-export async function audit(world: AuditedStore): Promise<string[]> {
-  const problems: string[] = [];
+export async function audit(world: AuditedStore): Promise<Breach[]> {
+  const problems: Breach[] = [];
+  const wrong = (invariant: "I8" | "I9", text: string): unknown =>
+    problems.push({ invariant, text });
   const valid = new Map((await validCells(world)).map((cell) => [cell.pointer, cell]));
   const named = new Set<number>();
   const current = await records(world);
   for (const [key, { head, stale }] of current) {
     for (const pointer of [head, ...stale]) named.add(addressIn(pointer as Pointer));
     const cell = valid.get(head as Pointer);
-    if (cell?.key !== key)
-      problems.push(`${key} leads to ${pointerText(head as Pointer)}: no valid cell`);
+    if (cell?.key === key) continue;
+    wrong("I9", `${key} leads to ${pointerText(head as Pointer)}: no valid cell`);
   }
   for (const { pointer, key, commitNumber } of valid.values()) {
     const record = current.get(key);
     if (record?.head === pointer) continue;
     const head = record?.head ? valid.get(record.head) : undefined;
     const isOld = record?.stale.includes(pointer) && commitNumber < (head?.commitNumber ?? 0);
-    if (!isOld) problems.push(`a repair would find ${key} in ${pointerText(pointer)}`);
+    if (!isOld) wrong("I9", `a repair would find ${key} in ${pointerText(pointer)}`);
   }
   for (const address of await takenAddresses(world)) {
-    if (!named.delete(address)) problems.push(`the cell at ${address} leaks`);
+    if (!named.delete(address)) wrong("I8", `the cell at ${address} leaks`);
   }
-  for (const address of named) problems.push(`the cell at ${address} is live and not taken`);
+  for (const address of named) wrong("I9", `the cell at ${address} is live and not taken`);
   return problems;
 }
 

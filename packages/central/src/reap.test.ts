@@ -107,7 +107,7 @@ test("a live cell that was damaged is not given to another key", async () => {
   await client.stats();
   const problems = await audit(world);
   expect(problems).toHaveLength(1);
-  expect(problems[0]).toContain("key 3");
+  expect(problems[0]?.text).toContain("key 3");
   await failureOf(world.get(client, "key 3"), "PDPM_CORRUPT");
   await world.close();
 });

@@ -1,4 +1,5 @@
-// Histories of operations and whether they are linearizable. No I/O.
+// Histories of operations and whether they are linearizable; the invariants of a store, each a
+// function. No I/O.
 export {
   type BadLine,
   formatHeader,
@@ -10,6 +11,14 @@ export {
   parseHistory,
   parseOperation,
 } from "./history.ts";
+export {
+  historyBreaches,
+  noDeletedValueReturns,
+  noWriteIsLost,
+  operationsHaveAnOrder,
+  valuesAreWritten,
+  versionsGrow,
+} from "./history-invariants.ts";
 export { type CheckOptions, type CheckResult, checkLinearizability } from "./linearizability.ts";
 export {
   invalidOperation,
@@ -17,5 +26,21 @@ export {
   type OperationKind,
   type OperationOutcome,
 } from "./operation.ts";
+export {
+  everythingEnds,
+  recoveryIsIdempotent,
+  recoveryIsInTime,
+  type SeedRun,
+  seedsSayTheSame,
+  tornIsNotBelieved,
+} from "./run-invariants.ts";
+export {
+  indexAndDataAgree,
+  liveVerifies,
+  numbersOnlyGrow,
+  type StoreAccount,
+  spaceIsExact,
+  storeBreaches,
+} from "./store-invariants.ts";
 export { drawTimeline } from "./timeline.ts";
 export type { Mistake } from "./verdict.ts";

@@ -1,5 +1,6 @@
 // What an audit gathers while it reads a store: what is wrong, what names what, and who holds what.
 
+import type { InvariantId } from "@pdpm/base";
 import type { Key } from "@pdpm/kv";
 import type { Address } from "@pdpm/layout";
 
@@ -33,6 +34,22 @@ export const problemKinds = [
 /** One of them. */
 export type ProblemKind = (typeof problemKinds)[number];
 
+/** The invariant that each of them breaks; a word that is damaged is no whole copy of a word. */
+const broken: Readonly<Record<ProblemKind, InvariantId>> = {
+  "root-word": "I5",
+  "table-word": "I5",
+  "lease-record": "I5",
+  "bucket-word": "I5",
+  "lost-bucket": "I8",
+  "entry-word": "I5",
+  "state-word": "I5",
+  copy: "I5",
+  "not-live": "I9",
+  misnamed: "I9",
+  unnamed: "I8",
+  stray: "I8",
+};
+
 /** Where a problem is, as far as that is known. */
 export interface ProblemPlace {
   readonly cell?: Address | undefined;
@@ -61,6 +78,10 @@ export class Problem implements ProblemPlace {
     this.entry = place.entry;
     this.home = place.home;
     this.key = place.key;
+  }
+
+  get invariant(): InvariantId {
+    return broken[this.kind];
   }
 
   toString(): string {

@@ -14,7 +14,7 @@
 //
 // What a power failure leaves is the memories' business; a flush takes its turn, or longer.
 
-import { AssertionError, assert, isPdpmError, Prng } from "@pdpm/base";
+import { assert, hold, isPdpmError, Prng } from "@pdpm/base";
 import {
   asFailure,
   type Memory,
@@ -124,7 +124,7 @@ export class Interleaver {
   }
 
   /**
-   * Runs until every task of a living client has ended. @throws AssertionError at the step bound.
+   * Runs until every task of a living client has ended. @throws InvariantBroken at the step bound.
    */
   run(): void {
     for (let steps = 0; this.#living.size > 0; steps += 1) {
@@ -146,7 +146,7 @@ export class Interleaver {
 
   #turn(steps: number): void | Promise<void> {
     if (steps >= (this.#options.stepsMost ?? stepsMost))
-      throw new AssertionError(`nobody gets on: ${this.#whoWaits()}`);
+      hold([{ invariant: "I7", text: `nobody gets on: ${this.#whoWaits()}` }]);
     this.#schedule.steps += 1;
     return this.#step();
   }
