@@ -18,6 +18,7 @@ import { lockBucket } from "./bucket-lock.ts";
 import { repairBucket } from "./bucket-repair.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corrupt, corruptSlot } from "./damage.ts";
+import { slotPatience } from "./held-up.ts";
 import { release } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { recoverSlot } from "./recovery.ts";
@@ -89,14 +90,17 @@ export function* findSlot(context: Context, key: Key): Protocol<Cursor | undefin
   }
 }
 
-/** Under the bucket's lock: the key's slot and entry, or undefined. `chain` may be read again. */
+/**
+ * Under the bucket's lock: the key's slot and entry, or undefined. `chain` may be read again.
+ * @throws HeldUp when the bucket would be held too long
+ */
 export function* findLocked(
   context: Context,
   key: Key,
   chain: BucketChain,
 ): Protocol<Placed | undefined> {
   const { fingerprint } = homeOf(context, key);
-  const patience = new Patience(context);
+  const patience = slotPatience(context, chain);
   const looks = new Looks();
   for (;;) {
     const match = yield* matchKey(context, key, fingerprint, chain);

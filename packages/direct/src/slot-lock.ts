@@ -1,12 +1,13 @@
 // The lock of a slot: its state word with the writer's id in it. Every change of a slot's value or
 // state is made under it. A dead holder's lock is recovered (H5), never just taken.
 
-import { type Key, keyBytes, keyText, Patience } from "@pdpm/kv";
+import { type Key, keyBytes, keyText } from "@pdpm/kv";
 import { CellState, decodeState, type SlotCopy, stateWord, valueOffset } from "@pdpm/layout";
 import { type Protocol, read } from "@pdpm/verbs";
 import type { BucketChain } from "./bucket-chain.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { corruptSlot } from "./damage.ts";
+import { slotPatience } from "./held-up.ts";
 import { Hold, release, take } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { recoverSlot } from "./recovery.ts";
@@ -22,6 +23,7 @@ export interface LockedSlot {
 /**
  * Locks the slot of `cursor` and reads the committed header behind the lock: one round trip.
  * "gone": the slot no longer has that life. `chain` is given by callers that hold the key's bucket.
+ * @throws HeldUp when they would hold it too long
  */
 export function* lockSlot(
   context: Context,
@@ -34,7 +36,7 @@ export function* lockSlot(
   const idle = stateWord(CellState.live, incarnation, 0);
   const mine = session.myWord(CellState.live, incarnation);
   const headBytes = committedOffset + valueOffset(keyBytes(key).length);
-  const patience = new Patience(context);
+  const patience = slotPatience(context, chain);
   for (;;) {
     while (session.held.has(slot)) yield* patience.wait(`${keyText(key)} is in use by this client`);
     const [found, bytes] = yield* take(context, slot, idle, mine, read(slot, headBytes));

@@ -20,6 +20,7 @@ import { Starving } from "./claim-cell.ts";
 import type { Cursor } from "./cursor-cache.ts";
 import { deleteKey } from "./delete.ts";
 import { findSlot } from "./find-slot.ts";
+import { HeldUp } from "./held-up.ts";
 import { letGo, release } from "./holds.ts";
 import { insertKey } from "./insert.ts";
 import { makeSpace } from "./make-space.ts";
@@ -50,6 +51,10 @@ export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protoc
     else events.cursorMisses += 1;
     const result = yield* writeOnce(context, key, batch, cursor);
     if (result === true) return;
+    if (result instanceof HeldUp) {
+      yield* patience.wait(result.message);
+      continue;
+    }
     if (result instanceof Starving) {
       needs.add(result.sizeClass);
       starvings += 1;
@@ -62,22 +67,30 @@ export function* writeKey(context: Context, key: Key, batch: WriteBatch): Protoc
   }
 }
 
-/** False when the slot was no longer what the cursor says; Starving when there is no cell. */
+/**
+ * False when the slot was no longer what the cursor says; Starving when there is no cell; HeldUp
+ * when others were too long in a slot.
+ */
 function* writeOnce(
   context: Context,
   key: Key,
   batch: WriteBatch,
   cursor: Cursor | undefined,
-): Protocol<boolean | Starving> {
+): Protocol<boolean | Starving | HeldUp> {
   if (cursor === undefined && batch.isDelete) {
     batch.decide(false, 0);
     return true;
   }
-  if (cursor === undefined) return yield* insertKey(context, key, batch);
-  if (batch.isDelete) return yield* deleteKey(context, key, batch, cursor);
-  const result = yield* updateSlot(context, key, batch, cursor);
-  if (result === "grow") return yield* moveKey(context, key, batch, cursor);
-  return result === "done";
+  try {
+    if (cursor === undefined) return yield* insertKey(context, key, batch);
+    if (batch.isDelete) return yield* deleteKey(context, key, batch, cursor);
+    const result = yield* updateSlot(context, key, batch, cursor);
+    if (result === "grow") return yield* moveKey(context, key, batch, cursor);
+    return result === "done";
+  } catch (error) {
+    if (error instanceof HeldUp) return error;
+    throw error;
+  }
 }
 
 /** The four round trips. "grow": the value needs a larger slot; nothing was changed. */
