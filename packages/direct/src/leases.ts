@@ -68,19 +68,23 @@ function firstRecord(clientId: number): number {
 
 /**
  * Takes a record for this session, then reads the chunk table again: whoever retires a chunk from
- * here on waits for this client, and what was retired before, without it, it learns of.
+ * here on waits for this client, and what was retired before, without it, it learns of. The record
+ * says on return that the client has acknowledged the table's generation.
  * @throws PDPM_NO_SPACE when 4096 clients are open.
  */
 export function* takeLease(session: Session, pid: number, kind: LeaseKind): Protocol<Address> {
   const { clientId, geometry } = session;
   const home = firstRecord(clientId);
-  const body = encodeLease(Math.max(0, session.table.generation), pid, kind);
+  const seen = Math.max(0, session.table.generation);
+  const body = encodeLease(seen, pid, kind);
   for (let step = 0; step < leaseRecordCount; step += 1) {
     const at = geometry.leaseRecord((home + step) % leaseRecordCount);
     const [found] = yield* round(compareAndSwap(at, 0n, leaseIdentity(clientId, "live")));
     if (found !== 0n) continue;
     yield* round(write(at + leaseFields.heartbeat, body), ...session.flushes(at, leaseRecordBytes));
     yield* session.table.load();
+    // Whoever retired a chunk in between waits for that, and nobody else will say it.
+    if (session.table.generation > seen) yield* acknowledge(at, session.table.generation);
     return at;
   }
   throw new PdpmError("PDPM_NO_SPACE", `${leaseRecordCount} clients have this store open already`);
