@@ -131,7 +131,7 @@ class Check {
     if (header.load("poisoned") !== 0n) await this.#writeAnew();
     const id = await this.#region.takeClientId(true);
     const mend = (context: Context): ReturnType<typeof repairStore> => repairStore(context, before);
-    const { repaired, lost } = await this.#run(label, id, mend);
+    const { repaired, lost } = await this.#run(label, id, mend, "power");
     if (repaired.length + marks.length > 0) await this.#beginIncarnation();
     await this.#clearInUse();
     this.#bury();
@@ -176,11 +176,12 @@ class Check {
     return marks;
   }
 
-  /** Runs a protocol under a client id, with everybody else dead. */
+  /** Runs a protocol under a client id, with everybody else dead. A look flushes nothing. */
   async #run<T>(
     label: StoreLabel,
     clientId: number,
     protocol: (context: Context) => Protocol<T>,
+    durability: "power" | "process" = "process",
   ): Promise<T> {
     const chunks = new ChunkMap(label.chunkBytes);
     const servers = new Map([[membersServer, () => ({ alive: false, who: "dead" })]]);
@@ -191,7 +192,7 @@ class Check {
       chunks,
       nodeCount: 1,
       chunksMost: label.chunksMost,
-      durability: "power",
+      durability,
       cursorsMost: 1,
       prng: Prng.random(),
       running: () => runner.running(),

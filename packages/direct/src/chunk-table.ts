@@ -1,8 +1,11 @@
 // This client's copy of the chunk table. The durable one stands in the root chunk, a word per chunk
 // number; this one also feeds the chunk map, by which rounds find memory.
 //
-// Invariant: a chunk number means one size class and one place for ever; what is added here never
-// changes, and a retired number never comes back.
+// Invariants:
+// - A chunk number means one size class and one place for ever; what is added here never changes,
+//   and a retired number never comes back.
+// - What a durable store's table says is durable before this client builds on it (H7): an entry
+//   that names a cell of a chunk must not outlive the chunk in a power failure.
 
 import { assert } from "@pdpm/base";
 import {
@@ -22,7 +25,7 @@ import {
   wordAt,
 } from "@pdpm/layout";
 import { regionHeaderBytes } from "@pdpm/layout/region-header";
-import { type ChunkMap, type Protocol, read, round } from "@pdpm/verbs";
+import { type ChunkMap, flush, type Protocol, read, round } from "@pdpm/verbs";
 import { corrupt } from "./damage.ts";
 
 /** Table words read in one verb. */
@@ -32,6 +35,7 @@ const wordsPerRead = 8192;
 export class ChunkTable {
   readonly #chunks: ChunkMap;
   readonly #geometry: RootGeometry;
+  readonly #isDurable: boolean;
   readonly #entries: (TableEntry | undefined)[] = [];
   readonly #byClass = new Map<number, number[]>();
   /** Of a chunk that is being retired: the last generation in which it certainly was not. */
@@ -40,7 +44,9 @@ export class ChunkTable {
   /** Number of the last generation that was read. */
   generation = -1;
 
-  constructor(chunks: ChunkMap, geometry: RootGeometry) {
+  /** `isDurable`: whether the store promises to outlive a power failure. */
+  constructor(chunks: ChunkMap, geometry: RootGeometry, isDurable: boolean) {
+    this.#isDurable = isDurable;
     this.#chunks = chunks;
     this.#geometry = geometry;
     chunks.set(0, 0, regionHeaderBytes);
@@ -162,10 +168,10 @@ export class ChunkTable {
   }
 
   /**
-   * Reads the whole table again. Two round trips, more for a table of over 8192 numbers. What it
-   * says counts only if it is not older than what is known already: rounds of two operations may
-   * overtake each other, and a chunk that this client has acknowledged as retired must not come
-   * back.
+   * Reads the whole table again. Two round trips, more for a table of over 8192 numbers, and one
+   * to make news durable. What it says counts only if it is not older than what is known already:
+   * rounds of two operations may overtake each other, and a chunk that this client has acknowledged
+   * as retired must not come back.
    */
   *load(): Protocol<void> {
     const [words] = yield* round(read(rootWords.tableLock, rootWordsBytes));
@@ -181,6 +187,10 @@ export class ChunkTable {
       parts.push(bytes);
     }
     if (generation < this.generation) return;
+    if (this.#isDurable && (generation > this.generation || count > this.count)) {
+      const words = flush(this.#geometry.tableWord(0), Math.max(1, count) * 8);
+      yield* round(words, flush(rootWords.tableLock, rootWordsBytes));
+    }
     for (const [part, bytes] of parts.entries()) {
       for (let i = 0; i < bytes.length / 8; i += 1) {
         this.#take(part * wordsPerRead + i, wordAt(bytes, i * 8));

@@ -18,6 +18,8 @@ export class Hold {
   /** What it is to become when we let go. */
   idleWord: bigint;
   released = false;
+  /** Something was begun under it that must be finished or undone before anybody lets go. */
+  isHalfDone = false;
 
   constructor(address: Address, word: bigint, idleWord: bigint) {
     this.address = address;

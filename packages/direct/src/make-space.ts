@@ -54,7 +54,7 @@ export function* makeSpace(
     // One chunk that was full some time ago is looked at again before the store grows.
     if (!isNew && pool.reconsider(sizeClass)) isNew = yield* pool.lookUntilSeen(sizeClass);
     if (!isNew) isNew = yield* cutChunk(context, sizeClass);
-    if (!isNew && (yield* retireEmptyChunk(context, sizeClass, needs))) {
+    if (!isNew && (yield* retireEmptyChunk(context, lock, sizeClass, needs))) {
       isNew = yield* cutChunk(context, sizeClass);
     }
     yield* release(context, [lock]);

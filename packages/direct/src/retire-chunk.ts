@@ -10,6 +10,7 @@
 import { Patience } from "@pdpm/kv";
 import { bucketClass, CellState, ChunkState, decodeState, wordAt } from "@pdpm/layout";
 import { type Protocol, read, round } from "@pdpm/verbs";
+import type { Hold } from "./holds.ts";
 import { judge } from "./judge.ts";
 import { readLeases } from "./leases.ts";
 import type { Context } from "./session.ts";
@@ -30,6 +31,7 @@ const looksMost = 400;
  */
 export function* retireEmptyChunk(
   context: Context,
+  lock: Hold,
   wanted: number,
   needs: ReadonlySet<number>,
 ): Protocol<boolean> {
@@ -41,6 +43,7 @@ export function* retireEmptyChunk(
   for (const { chunk, sizeClass } of candidates) {
     if (!(yield* isAllFree(context, chunk, sizeClass))) continue;
     let isRetired = false;
+    lock.isHalfDone = true;
     try {
       yield* setChunkState(context, chunk, ChunkState.retiring);
       context.operation.epoch = table.generation;
@@ -51,6 +54,7 @@ export function* retireEmptyChunk(
       if (!isRetired) yield* table.load();
       const state = isRetired ? ChunkState.retired : ChunkState.active;
       if (table.entry(chunk)?.state !== state) yield* setChunkState(context, chunk, state);
+      lock.isHalfDone = false;
     }
     if (isRetired) return true;
   }

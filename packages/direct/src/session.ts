@@ -68,7 +68,7 @@ export class Session {
     this.chunksMost = options.chunksMost;
     this.prng = options.prng;
     this.running = options.running;
-    this.table = new ChunkTable(options.chunks, this.geometry);
+    this.table = new ChunkTable(options.chunks, this.geometry, this.isDurable);
     this.cursors = new CursorCache(options.cursorsMost);
     this.pool = new SlotPool(this.table, options.prng.fork("pool"));
   }

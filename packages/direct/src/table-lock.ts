@@ -29,7 +29,9 @@ export function* lockTable(context: Context): Protocol<Hold> {
     if (isInherited) yield* settleTable(context);
     yield* completeNumber(context);
     yield* session.table.load();
+    hold.isHalfDone = session.table.isRetiring;
     yield* reviveRetiring(context);
+    hold.isHalfDone = false;
     session.doubts.delete(hold.address);
     operation.epoch = session.table.generation;
     return hold;
@@ -41,11 +43,12 @@ export function* lockTable(context: Context): Protocol<Hold> {
 
 /**
  * Lets go of the lock after `error`. If replies were lost, nobody here knows what the table says,
- * and a chunk that stays half retired would hold up its readers: then the lock stays, until it is
- * settled.
+ * and a chunk that stays half retired would hold up its readers, and be nobody's: then the lock
+ * stays, until it is settled.
  */
 export function* giveUp(context: Context, hold: Hold, error: unknown): Protocol<void> {
-  if (isPdpmError(error) && error.outcome === "unknown") leaveInDoubt(context, hold);
+  const isUnknown = isPdpmError(error) && error.outcome === "unknown";
+  if (isUnknown || hold.isHalfDone) leaveInDoubt(context, hold);
   else yield* letGo(context, [hold]);
 }
 
@@ -91,7 +94,7 @@ function* settleTable({ session }: Context): Protocol<void> {
   if (count === undefined) throw corrupt("the chunk table's count is damaged");
   // With the one behind the last, which the count may not cover yet.
   const used = Math.min(Math.max(count, 1) + 1, geometry.chunkNumbers);
-  yield* round(flush(rootWords.tableLock, rootWordsBytes), flush(geometry.tableWord(0), 8 * used));
+  yield* round(flush(geometry.tableWord(0), 8 * used), flush(rootWords.tableLock, rootWordsBytes));
 }
 
 /** A table word may stand filled in while the count does not cover it yet: then it counts. */
