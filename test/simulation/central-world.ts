@@ -26,6 +26,7 @@ import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { troubleNetwork } from "./network-trouble.ts";
 import { chunkBytes } from "./plan-parts.ts";
+import { inSlowFlush } from "./slow-flush.ts";
 
 /** One seed's store, coordinators and clients. */
 export class World {
@@ -209,6 +210,10 @@ export class World {
     failing(plan.serverDeathChance, () => this.calls.serverDied());
     if (plan.powerFailuresMost > 0) {
       failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      interleaver.disturb(
+        1,
+        inSlowFlush(this, () => this.#failPower()),
+      );
       at(1 / 50, () => {
         for (const memory of this.memories) memory.writeBack(prng, 0.1);
       });

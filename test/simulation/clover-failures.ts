@@ -9,6 +9,7 @@ import type { World } from "./clover-world.ts";
 import { Healing } from "./healing.ts";
 import { troubleNetwork } from "./network-trouble.ts";
 import { pick } from "./plan-parts.ts";
+import { inSlowFlush } from "./slow-flush.ts";
 
 /**
  * Then the server lives on, and nobody is given up any more: a server that dies more often than a
@@ -61,6 +62,10 @@ export class Failures {
     failing(plan.serverDeathChance, () => this.#failServer());
     if (plan.powerFailuresMost > 0) {
       failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      interleaver.disturb(
+        1,
+        inSlowFlush(this.#world, () => this.#failPower()),
+      );
       failing(10 * plan.powerFailureChance, (client) => {
         // Soon after somebody did what is not durable yet, and others may have seen it.
         if (!interleaver.isMidway(client.identity.simulated)) return;

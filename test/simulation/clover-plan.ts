@@ -106,7 +106,7 @@ function crashing(prng: Prng, plan: Plan): Plan {
     leaveChance: 0,
     serverDeathChance: 0,
     powerFailuresMost: 6,
-    powerFailureChance: 1 / 400,
+    powerFailureChance: pick(prng, [1 / 400, 1 / 4000]),
     calls: { ...plan.calls, lossChance: 0, repeatChance: 0, delayChance: 0 },
     cursorsMost: 1000,
     killsMost: 6,

@@ -115,8 +115,8 @@ function crashing(prng: Prng, plan: Plan): Plan {
     disconnectChance: 0,
     suspectChance: 0,
     reapChance: 0,
-    powerFailuresMost: prng.chance(0.4) ? 2 : 0,
-    powerFailureChance: 1 / 300,
+    powerFailuresMost: prng.chance(0.5) ? 3 : 0,
+    powerFailureChance: pick(prng, [1 / 300, 1 / 3000]),
   };
 }
 

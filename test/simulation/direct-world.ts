@@ -34,6 +34,7 @@ import { FaultCounts } from "./fault-counts.ts";
 import { Healing } from "./healing.ts";
 import { History, identityOf, valueBytesOf } from "./history.ts";
 import { troubleNetwork } from "./network-trouble.ts";
+import { inSlowFlush } from "./slow-flush.ts";
 
 /** Bytes of one node's memory: chunks are cut where there are fewest, so each node has half. */
 function nodeBytesOf(plan: Plan): number {
@@ -176,6 +177,10 @@ export class World {
     if (plan.isOld) interleaver.disturb(1 / 10, () => this.ageing.look());
     if (this.#failing.length > 0) {
       failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
+      interleaver.disturb(
+        1,
+        inSlowFlush(this, () => this.#failPower()),
+      );
       at(1 / 50, () => {
         for (const memory of this.#failing) memory.writeBack(prng, 0.1);
       });

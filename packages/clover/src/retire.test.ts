@@ -88,7 +88,7 @@ test("a walk that frees what waits here leaves nothing of it to report", async (
   expect(await client.run((context) => retireSome(context, "any"))).toBe(false);
 });
 
-test("writers wait while too much is unreported", async () => {
+test("H16: writers wait while too much is unreported", async () => {
   const { client, world } = await updated(5);
   const { retiring } = client.session;
   const [pointer] = (await world.chain(client, "key")) as [Pointer];

@@ -112,7 +112,7 @@ test("a clean close makes everything durable before it says so", async () => {
   expect(order).toEqual(["all", "inUseBoot"]);
 });
 
-test("any other start is a new incarnation, which refuses every id admitted before", async () => {
+test("H19: any other start is a new incarnation, which refuses every id admitted before", async () => {
   const node = await scene.start();
   await scene.client(node, 17);
   await node.close();

@@ -43,7 +43,7 @@ const broken: CallFailure = { errno: 5, text: "msync of 4096 bytes failed with E
 const poisoned: unknown = expect.objectContaining({ code: "PDPM_POISONED" });
 const closed: unknown = expect.objectContaining({ code: "PDPM_CLOSED" });
 
-test("a failed flush poisons the region, for all who opened it, before it is told", async () => {
+test("H18: a failed flush poisons the region, for all who opened it, before it is told", async () => {
   const other = open();
   const region = open({ libc: changed({ sync: async () => broken }) });
   region.write(first, eight);

@@ -17,6 +17,26 @@ const office: readonly Plant[] = [
     why: "What a deposed coordinator had posted is applied behind the next one's back.",
   },
   {
+    name: "mapping-before-transaction",
+    hazard: "H24",
+    designs,
+    file: `${source}/commit.ts`,
+    find: "const reply = yield* transact<Supersede>(context, key, cell, wanted);",
+    replace: `const bytes = cellBytes(keyBytes(key).length, cell.value.length);
+      context.session.mapping.set(key, { pointer, commitNumber: cell.commitNumber, bytes });
+      const reply = yield* transact<Supersede>(context, key, cell, wanted);`,
+    why: "A value is read whose transaction fails, or dies with the coordinator.",
+  },
+  {
+    name: "term-not-checked",
+    hazard: "H24",
+    designs,
+    file: `${source}/term.ts`,
+    find: "if (coordinator === clientId) return;",
+    replace: "if (coordinator !== undefined) return;",
+    why: "A coordinator that was deposed says conflict by what it remembers.",
+  },
+  {
     name: "leased-cells-not-taken-back",
     hazard: "H9",
     designs,

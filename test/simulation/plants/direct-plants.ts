@@ -199,6 +199,73 @@ const durable: readonly Plant[] = [
     replace: "return posts;",
     why: "After a power failure a bucket names a slot that is free, or another key's.",
   },
+  {
+    name: "uncommitted-copy-not-flushed",
+    hazard: "H5",
+    designs,
+    file: `${source}/write-path.ts`,
+    find: "      ...session.flushes(slot, cellBytes(sizeClass)),",
+    replace: "",
+    why: "A power failure tears the committed copy, and there is no other one.",
+  },
+  {
+    name: "floor-not-flushed",
+    hazard: "H22",
+    designs,
+    file: `${source}/bucket-repair.ts`,
+    find: "return [...raising, ...context.session.flushes(at, 8)];",
+    replace: "return raising;",
+    why: "After a power failure a key that was deleted repeats its numbers.",
+  },
+  {
+    name: "delete-not-flushed",
+    hazard: "H7",
+    designs,
+    file: `${source}/delete.ts`,
+    find: "commitPoint(compareAndSwap(slot, hold.word, dead)), // 3.\n      ...session.flushes(slot, 8),",
+    replace: "commitPoint(compareAndSwap(slot, hold.word, dead)),",
+    why: "A power failure leaves a live slot that no entry names.",
+  },
+  {
+    name: "move-not-flushed",
+    hazard: "H20",
+    designs,
+    file: `${source}/move.ts`,
+    find: "    ...session.flushes(cursor.slot, 8),",
+    replace: "",
+    why: "A power failure leaves two live slots of a key.",
+  },
+  {
+    name: "intent-not-flushed",
+    hazard: "H20",
+    designs,
+    file: `${source}/move.ts`,
+    find: "    ...session.flushes(intent, 8),",
+    replace: "",
+    why: "After a power failure nobody knows where a slot was moved to.",
+  },
+  {
+    name: "met-table-not-flushed",
+    hazard: "H7",
+    designs,
+    file: `${source}/chunk-table.ts`,
+    find: "if (this.#isDurable && (generation",
+    replace: "if (this.#isDurable && generation < 0 && (generation",
+    why: "An entry outlives the chunk that it leads to, and its key is lost.",
+  },
 ];
 
-export const directPlants: readonly Plant[] = [...slots, ...structure, ...durable];
+/** H5: nobody waits for ever. */
+const living: readonly Plant[] = [
+  {
+    name: "bucket-held-for-a-slot",
+    hazard: "H5",
+    designs,
+    file: `${source}/held-up.ts`,
+    find: "if (this.attempt >= triesMost)",
+    replace: "if (this.attempt < 0)",
+    why: "Two clients wait for each other: one for a slot, one for the bucket to settle it.",
+  },
+];
+
+export const directPlants: readonly Plant[] = [...slots, ...structure, ...durable, ...living];
