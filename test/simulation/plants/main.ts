@@ -17,6 +17,8 @@ import { writeTable } from "./table.ts";
 
 /** Rounds of a failing seed that are shown when many seeds are run: the last ones. */
 const linesShown = 60;
+/** Seeds of a design before it is the next one's turn, when there is a time for all. */
+const seedsInTurn = 100;
 
 /** Runs the command. Returns its exit code. `top` is the top folder. */
 export async function main(top: string, args: readonly string[]): Promise<number> {
@@ -50,6 +52,7 @@ async function perform(top: string, options: Options): Promise<number> {
       writeTable(top);
       return 0;
     default:
+      if (options.minutes !== undefined) return await runFor(top, options, options.minutes);
       return await runDesigns(top, options);
   }
 }
@@ -69,6 +72,26 @@ async function runDesigns(top: string, options: Options): Promise<number> {
     if (run.failed !== undefined) hasFailed = true;
     console.log(options.isJson ? runJson(run) : runText(run));
   }
+  return hasFailed ? 1 : 0;
+}
+
+/** Runs seeds of the designs in turn until the time is up, or one fails. */
+async function runFor(top: string, options: Options, minutes: number): Promise<number> {
+  const end = performance.now() + minutes * 60_000;
+  const totals = new Map<Design, DesignRun>();
+  let hasFailed = false;
+  for (let { firstSeed } = options; !hasFailed; firstSeed += seedsInTurn) {
+    for (const design of options.designs) {
+      const run = await runDesign(top, design, { ...options, firstSeed, seeds: seedsInTurn });
+      const before = totals.get(design) ?? { ...run, seeds: 0, steps: 0, ms: 0 };
+      const [seeds, steps] = [before.seeds + run.seeds, before.steps + run.steps];
+      const ms = before.ms + run.ms;
+      totals.set(design, { ...run, firstSeed: options.firstSeed, seeds, steps, ms });
+      hasFailed ||= run.failed !== undefined;
+    }
+    if (performance.now() >= end) break;
+  }
+  for (const run of totals.values()) console.log(options.isJson ? runJson(run) : runText(run));
   return hasFailed ? 1 : 0;
 }
 

@@ -8,6 +8,7 @@ export const usage = `Usage: npm run simulate -- [options]
   --design NAME      ${designs.join(", ")}; all of them if left out
   --seeds N          how many seeds are run (200; 2,000 with a plant)
   --first-seed N     the first of them (1)
+  --minutes N        as many seeds as there is time for, of the designs in turn
   --seed N           this seed alone, with its rounds
   --plan JSON        with --seed: these changes made to what the seed stands for
   --plant NAME       with this planted bug: must fail
@@ -31,6 +32,8 @@ export interface Options {
   readonly plant: Plant | undefined;
   readonly firstSeed: number;
   readonly seeds: number;
+  /** Seeds are run for so long; undefined: that many. */
+  readonly minutes: number | undefined;
   /** One seed, with its rounds. */
   readonly isOne: boolean;
   /** To be made to its plan. */
@@ -55,6 +58,7 @@ const known = {
   design: { type: "string" },
   seeds: { type: "string" },
   "first-seed": { type: "string" },
+  minutes: { type: "string" },
   seed: { type: "string" },
   plan: { type: "string" },
   plant: { type: "string" },
@@ -79,12 +83,19 @@ export function parseOptions(args: readonly string[]): Options {
   const task = taskIn(values);
   const seeds = number("--seeds", values.seeds, seedsOf(task, plant));
   if (seeds === 0) throw new UsageError("--seeds 0 would prove nothing");
+  const { minutes } = values;
+  if (minutes !== undefined && (isOne || values.seeds !== undefined || task !== "run")) {
+    throw new UsageError("--minutes goes with --design, --plant and --first-seed alone");
+  }
   return {
     task,
     designs: designsIn(values.design as string | undefined, plant),
     plant,
-    firstSeed: number("--first-seed", isOne ? values.seed : values["first-seed"], 1),
+    firstSeed: isOne
+      ? number("--seed", values.seed, 1)
+      : number("--first-seed", values["first-seed"], 1),
     seeds: isOne ? 1 : seeds,
+    minutes: minutes === undefined ? undefined : number("--minutes", minutes, 0),
     isOne,
     changes: changesIn(values.plan as string | undefined, isOne),
     isJson: values.json === true,
