@@ -81,6 +81,19 @@ async function build(chunksMost: number): Promise<[CentralDeaths, Client]> {
   return [world, client];
 }
 
+/** The store has no chunk left, and what is in two of them has room in one. */
+async function buildFull(): Promise<CentralDeaths> {
+  const [world, client] = await build(5);
+  const others = Array.from({ length: 5 }, (_, i) => `other ${i}`);
+  for (const name of others) await put(world, client, name, 900);
+  await put(world, client, "third", 300);
+  for (const name of others.slice(1, 4)) {
+    await world.telling.write(client.id, client.backend, name, undefined);
+  }
+  world.act = () => put(world, client, "new", 1900);
+  return world;
+}
+
 /** Every scene, by name. */
 export const scenes: Readonly<Record<string, () => Promise<CentralDeaths>>> = {
   ...Object.fromEntries(
@@ -93,6 +106,7 @@ export const scenes: Readonly<Record<string, () => Promise<CentralDeaths>>> = {
       },
     ]),
   ),
+  "make space": buildFull,
 };
 
 /** Of each: its rounds, the points at which its coordinator dies, the commits of the service. */
@@ -107,5 +121,6 @@ export const counted: Readonly<Record<string, readonly [number, number, number]>
   growth: [8, 9, 4],
   clean: [2, 6, 1],
   work: [2, 6, 1],
+  "make space": [32, 34, 13],
   "recovery by the next one": [15, 15, 5],
 };

@@ -73,6 +73,19 @@ const settings: Readonly<Record<string, Setting>> = {
   },
 };
 
+/** The store has no chunk left, and one of its chunks is empty, of another class. */
+async function buildFull(): Promise<DirectDeaths> {
+  const world = await DirectDeaths.build({ chunksMost: 3, names });
+  await settle(world);
+  const [passing] = rest as [string, ...string[]];
+  await world.put(world.dying, passing, 300);
+  await world.delete(world.dying, passing);
+  await world.other?.leave();
+  world.other = undefined;
+  world.act = () => world.put(world.dying, fresh, 900);
+  return world;
+}
+
 /** Every scene, by name. */
 export const scenes: Readonly<Record<string, () => Promise<DirectDeaths>>> = {
   ...Object.fromEntries(
@@ -86,6 +99,7 @@ export const scenes: Readonly<Record<string, () => Promise<DirectDeaths>>> = {
       },
     ]),
   ),
+  retirement: buildFull,
 };
 
 /** Of each: its rounds, and the points at which its client dies. */
@@ -100,6 +114,7 @@ export const counted: Readonly<Record<string, readonly [number, number]>> = {
   "conditional put, lost": [2, 3],
   "update that moves": [10, 23],
   growth: [30, 22],
+  retirement: [130, 44],
   "recovery of a lock by a reader": [11, 9],
   "recovery of a dead client": [78, 13],
   "recovery of a client dead in an insert": [78, 10],
