@@ -8,7 +8,7 @@ import type { Mix } from "./caller.ts";
 import type { WayFaults } from "./faulty-way.ts";
 import { drawHealsAt } from "./healing.ts";
 import type { CallFaults } from "./metadata-calls.ts";
-import { names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
+import { cutOffChanceOf, names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
 
 /** The choices of one seed. */
 export interface Plan {
@@ -63,6 +63,8 @@ export interface Plan {
   readonly clientKillsMost: number;
   /** Callers who leave early, per micro-step. */
   readonly leaveChance: number;
+  /** A client (of Central the coordinator) is cut off from the server, per micro-step. */
+  readonly cutOffChance: number;
   /** The metadata server dies, per micro-step. */
   readonly serverDeathChance: number;
   readonly workChance: number;
@@ -110,6 +112,7 @@ function crashing(prng: Prng, plan: Plan): Plan {
     stallStepsMost: pick(prng, [100, 1000, 20_000]),
     slowFlushChance: pick(prng, [0, 0.3, 0.6]),
     leaveChance: 0,
+    cutOffChance: 0,
     serverDeathChance: 0,
     powerFailuresMost: 5,
     powerFailureChance: pick(prng, [1 / 400, 1 / 4000]),
@@ -169,6 +172,7 @@ function drawn(seed: number, prng: Prng): Plan {
     disconnectChance: pick(prng, [1 / 40, 1 / 200]),
     clientKillsMost: prng.chance(0.3) ? 1 : 0,
     leaveChance: pick(prng, [0, 0, 1 / 100, 1 / 400]),
+    cutOffChance: calls.isEmbedded ? 0 : cutOffChanceOf(seed),
     serverDeathChance: !calls.isEmbedded && prng.chance(0.3) ? 1 / 500 : 0,
     workChance: pick(prng, [1 / 50, 1 / 300, 1 / 2000]),
     measureChance: prng.chance(0.3) ? 1 / 1000 : 0,

@@ -25,7 +25,7 @@ import { Healing } from "./healing.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { troubleNetwork } from "./network-trouble.ts";
-import { chunkBytes } from "./plan-parts.ts";
+import { chunkBytes, cutOffStepsMost } from "./plan-parts.ts";
 import { inSlowFlush } from "./slow-flush.ts";
 
 /** One seed's store, coordinators and clients. */
@@ -208,6 +208,9 @@ export class World {
       this.#killClient(anyone());
     });
     failing(plan.serverDeathChance, () => this.calls.serverDied());
+    withSeat(plan.cutOffChance, (seat) => {
+      if (!this.#healing.isHealed) this.calls.cutOff(seat.id, prng.below(cutOffStepsMost));
+    });
     if (plan.powerFailuresMost > 0) {
       failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
       interleaver.disturb(

@@ -8,7 +8,7 @@ import { type StoredVersion, StoredVersions } from "./clover-repair.ts";
 import type { World } from "./clover-world.ts";
 import { Healing } from "./healing.ts";
 import { troubleNetwork } from "./network-trouble.ts";
-import { pick } from "./plan-parts.ts";
+import { cutOffStepsMost, pick } from "./plan-parts.ts";
 import { inSlowFlush } from "./slow-flush.ts";
 
 /**
@@ -60,6 +60,9 @@ export class Failures {
     });
     failing(plan.suspectChance, (client) => this.#giveUp(client, anyone()));
     failing(plan.serverDeathChance, () => this.#failServer());
+    failing(plan.cutOffChance, ({ identity }) => {
+      this.#world.calls.cutOff(identity.simulated.id, prng.below(cutOffStepsMost));
+    });
     if (plan.powerFailuresMost > 0) {
       failing(plan.powerFailureChance, () => void interleaver.enlist(() => this.#failPower()));
       interleaver.disturb(

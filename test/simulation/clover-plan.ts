@@ -7,7 +7,7 @@ import type { Key } from "@pdpm/kv";
 import type { Mix } from "./caller.ts";
 import { drawHealsAt } from "./healing.ts";
 import type { CallFaults } from "./metadata-calls.ts";
-import { names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
+import { cutOffChanceOf, names, pick, sizeLists, wayFaultsOf } from "./plan-parts.ts";
 
 /** The choices of one seed. */
 export interface Plan {
@@ -49,6 +49,8 @@ export interface Plan {
   /** That somebody who lives is given up by the others, per micro-step. */
   readonly suspectChance: number;
   readonly reapChance: number;
+  /** A client (of Central the coordinator) is cut off from the server, per micro-step. */
+  readonly cutOffChance: number;
   /** The metadata server dies, per micro-step. */
   readonly serverDeathChance: number;
   readonly pulseChance: number;
@@ -104,6 +106,7 @@ function crashing(prng: Prng, plan: Plan): Plan {
     stallStepsMost: pick(prng, [100, 1000, 20_000]),
     slowFlushChance: pick(prng, [0.3, 0.9]),
     leaveChance: 0,
+    cutOffChance: 0,
     serverDeathChance: 0,
     powerFailuresMost: 6,
     powerFailureChance: pick(prng, [1 / 400, 1 / 4000]),
@@ -155,6 +158,7 @@ function drawn(seed: number, prng: Prng): Plan {
     disconnectChance: prng.chance(0.25) ? pick(prng, [1 / 40, 1 / 200]) : 0,
     suspectChance: prng.chance(0.15) ? 1 / 1000 : 0,
     reapChance: pick(prng, [1 / 200, 1 / 1000]),
+    cutOffChance: calls.isEmbedded ? 0 : cutOffChanceOf(seed),
     serverDeathChance: !calls.isEmbedded && prng.chance(0.3) ? 1 / 500 : 0,
     pulseChance: pick(prng, [1 / 100, 1 / 400]),
     workChance: pick(prng, [1 / 50, 1 / 300, 1 / 2000]),

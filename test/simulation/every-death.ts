@@ -111,7 +111,7 @@ async function dieAt(build: () => Promise<DeathScene>, point: DeathPoint): Promi
 /** The power fails now, in every way or in the most telling ones. Returns in how many. */
 async function everyFailure(scene: DeathScene, where: string, some: boolean): Promise<number> {
   const dirty = dirtyWords(scene.memories);
-  const all = keptSubsets(dirty.length, new Prng(`subsets ${where}`));
+  const all = keptSubsets(dirty, new Prng(`subsets ${where}`));
   const subsets = some ? all.filter((_, i) => i <= dirty.length) : all;
   for (const [i, kept] of subsets.entries()) {
     await at(

@@ -32,6 +32,7 @@ export const faults = {
   "memory node slow": { class: "F6", designs: everywhere },
   "all heals, and everybody must get on": { class: "F6", designs: everywhere },
   "caller leaves early": { class: "F6", designs: everywhere },
+  "client cut off from the metadata server": { class: "F8", designs: served },
   "metadata server dies": { class: "F8", designs: served },
   "embedded metadata service dies": { class: "F8", designs: served },
   "coordinator killed": { class: "F8", designs: ["central"] },

@@ -3,7 +3,7 @@
 //   embedded    the service runs in the client's own process, and stops with it at any store access
 //   networked   a request may be late, lost, or delivered twice, its reply may be lost, and the
 //               server may die at any access of any call; what its client sent before it died
-//               still arrives
+//               still arrives; and a client may be cut off from it for a while
 //
 // In both, commits conflict for no reason, and calls may take longer than the service has patience
 // for.
@@ -32,8 +32,10 @@ export class MetadataCalls {
   readonly #way: FaultyWay;
   /** Those that live: one for each client, or the server's alone. */
   readonly #processes = new Map<number, ServiceProcess>();
-  /** What the server has not answered yet. */
-  readonly #underWay = new Set<LaterReply>();
+  /** What the server has not answered yet, and whom. */
+  readonly #underWay = new Map<LaterReply, number>();
+  /** Until when clients are cut off. */
+  readonly #cutUntil = new Map<number, number>();
   #count = 0;
   /** Power failures so far. */
   #generation = 0;
@@ -53,7 +55,31 @@ export class MetadataCalls {
       this.#deliver(client, request, 0, later);
       return later;
     }
+    if (this.#isCutOff(client)) {
+      const later = new LaterReply();
+      this.#way.tell(later, "not-applied");
+      return later;
+    }
     return this.#way.send((later, steps) => this.#deliver(client, request, steps, later));
+  }
+
+  /** For so many micro-steps the client and the server hear nothing of each other. */
+  cutOff(client: number, steps: number): void {
+    const { interleaver } = this.#parts;
+    interleaver.trace?.note(interleaver.steps, `client ${client} is cut off from the metadata`);
+    this.#counts.add("client cut off from the metadata server");
+    this.#cutUntil.set(client, interleaver.steps + steps);
+    for (const [later, asker] of this.#underWay) {
+      if (asker !== client) continue;
+      // What has arrived is carried out.
+      this.#underWay.delete(later);
+      this.#way.tell(later, "unknown");
+    }
+  }
+
+  #isCutOff(client: number): boolean {
+    const { interleaver } = this.#parts;
+    return !interleaver.isHealed && interleaver.steps < (this.#cutUntil.get(client) ?? 0);
   }
 
   /** The client's process is gone. */
@@ -67,7 +93,7 @@ export class MetadataCalls {
   serverDied(): void {
     if (this.#processes.size > 0) this.#counts.add("metadata server dies");
     for (const name of this.#processes.keys()) this.#end(name);
-    for (const later of this.#underWay) later.give(lost("unknown"));
+    for (const later of this.#underWay.keys()) later.give(lost("unknown"));
     this.#underWay.clear();
   }
 
@@ -98,10 +124,9 @@ export class MetadataCalls {
     const own = this.#faults.isEmbedded ? this.#processOf(client) : undefined;
     this.#parts.interleaver.enlist(async () => {
       if (generation !== this.#generation) return;
-      this.#underWay.add(later);
+      this.#underWay.set(later, client);
       await (own ?? this.#processOf(client)).handle(request, (reply) => {
-        this.#underWay.delete(later);
-        later.give(reply);
+        if (this.#underWay.delete(later)) later.give(reply);
       });
     }, steps);
   }

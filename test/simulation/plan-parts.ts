@@ -1,7 +1,7 @@
 // What the plans of Clover's and Central's simulations draw from alike: chunks, values, keys, and
 // what goes wrong on the way to a server.
 
-import type { Prng } from "@pdpm/base";
+import { Prng } from "@pdpm/base";
 import { type Key, toKey } from "@pdpm/kv";
 import type { WayFaults } from "./faulty-way.ts";
 
@@ -26,6 +26,15 @@ export const names: readonly Key[] = Array.from({ length: 8 }, (_, i) => toKey(`
 /** One of them. */
 export function pick<T>(prng: Prng, list: readonly T[]): T {
   return list[prng.below(list.length)] as T;
+}
+
+/** For how long a client is cut off from its server, in micro-steps: longer than a call takes. */
+export const cutOffStepsMost = 5000;
+
+/** How often a client of a networked store of this seed is cut off, per micro-step. */
+export function cutOffChanceOf(seed: number): number {
+  const prng = new Prng(`cut off ${seed}`);
+  return prng.chance(0.25) ? pick(prng, [1 / 500, 1 / 3000]) : 0;
 }
 
 export function wayFaultsOf(prng: Prng): WayFaults {

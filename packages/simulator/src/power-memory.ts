@@ -11,9 +11,11 @@ export interface DirtyWord {
 }
 
 /** Up to so many dirty words every subset of them is tried. */
-const allSubsetsMost = 6;
-/** Beyond, beside every prefix and every single omission, so many drawn ones. */
-const drawnSubsets = 32;
+const allSubsetsMost = 10;
+/** Words of a line of 64 bytes. */
+const wordsPerLine = 8;
+/** Of many dirty words, beside those that are telling, so many drawn subsets. */
+const drawnSubsets = 256;
 
 /** See above. */
 export class PowerMemory extends TwoImages {
@@ -52,18 +54,27 @@ export function dirtyWords(memories: readonly PowerMemory[]): DirtyWord[] {
   return memories.flatMap((memory, node) => memory.dirty().map((word) => ({ node, word })));
 }
 
-/** Which subsets of so many dirty words a failure keeps, each as indexes; none twice. */
-export function keptSubsets(count: number, prng: Prng): readonly (readonly number[])[] {
-  const indexes = Array.from({ length: count }, (_, i) => i);
+/**
+ * Which subsets of the dirty words a failure keeps, each as indexes: all of them if the words are
+ * few; else every prefix, every single omission, every line omitted, and some that are drawn.
+ */
+export function keptSubsets(
+  dirty: readonly DirtyWord[],
+  prng: Prng,
+): readonly (readonly number[])[] {
+  const indexes = dirty.map((_, i) => i);
   const subsets: number[][] = [];
-  if (count <= allSubsetsMost) {
-    for (let bits = 0; bits < 2 ** count; bits += 1) {
+  if (dirty.length <= allSubsetsMost) {
+    for (let bits = 0; bits < 2 ** dirty.length; bits += 1) {
       subsets.push(indexes.filter((i) => (bits >> i) % 2 === 1));
     }
     return subsets;
   }
-  for (let length = 0; length <= count; length += 1) subsets.push(indexes.slice(0, length));
+  for (const i of indexes) subsets.push(indexes.slice(0, i));
+  subsets.push(indexes);
   for (const left of indexes.slice(0, -1)) subsets.push(indexes.filter((i) => i !== left));
+  const lines = dirty.map(({ node, word }) => `${node} ${Math.floor(word / wordsPerLine)}`);
+  for (const line of new Set(lines)) subsets.push(indexes.filter((i) => lines[i] !== line));
   for (let n = 0; n < drawnSubsets; n += 1) subsets.push(indexes.filter(() => prng.chance(0.5)));
   return subsets;
 }

@@ -28,15 +28,6 @@ const office: readonly Plant[] = [
     why: "A value is read whose transaction fails, or dies with the coordinator.",
   },
   {
-    name: "term-not-checked",
-    hazard: "H24",
-    designs,
-    file: `${source}/term.ts`,
-    find: "if (coordinator === clientId) return;",
-    replace: "if (coordinator !== undefined) return;",
-    why: "A coordinator that was deposed says conflict by what it remembers.",
-  },
-  {
     name: "leased-cells-not-taken-back",
     hazard: "H9",
     designs,

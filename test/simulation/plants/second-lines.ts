@@ -140,4 +140,10 @@ export const secondLines: readonly SecondLine[] = [
     why: "none of 150 seeds",
     test: "packages/central/src/write-path.test.ts",
   },
+  {
+    hazard: "H24",
+    protection: "Central: an answer from memory alone checks the term",
+    why: "nobody may have asked the deposed coordinator anything before; one of 7,000 seeds",
+    test: "packages/central/src/write-path.test.ts",
+  },
 ];
