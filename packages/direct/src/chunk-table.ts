@@ -186,11 +186,12 @@ export class ChunkTable {
       const [bytes] = yield* round(read(this.#geometry.tableWord(first), length * 8));
       parts.push(bytes);
     }
-    if (generation < this.generation) return;
     if (this.#isDurable && (generation > this.generation || count > this.count)) {
       const words = flush(this.#geometry.tableWord(0), Math.max(1, count) * 8);
       yield* round(words, flush(rootWords.tableLock, rootWordsBytes));
     }
+    // Behind the last round: another operation may have read something newer meanwhile.
+    if (generation < this.generation) return;
     for (const [part, bytes] of parts.entries()) {
       for (let i = 0; i < bytes.length / 8; i += 1) {
         this.#take(part * wordsPerRead + i, wordAt(bytes, i * 8));

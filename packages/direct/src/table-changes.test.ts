@@ -4,7 +4,14 @@
 
 import { PdpmError, systemClock } from "@pdpm/base";
 import { toKey, WriteBatch, WriteRequest } from "@pdpm/kv";
-import { CellState, ChunkState, rootWords, rootWordsBytes, stateWord } from "@pdpm/layout";
+import {
+  CellState,
+  ChunkState,
+  rootWords,
+  rootWordsBytes,
+  stateWord,
+  tableWord,
+} from "@pdpm/layout";
 import { type Post, type Protocol, type Replies, Runner, Verb } from "@pdpm/verbs";
 import { expect, test } from "vitest";
 import { World } from "./contract-scene.ts";
@@ -60,6 +67,61 @@ test("what is new in the table is flushed by whoever reads it, the words before 
     [geometry.tableWord(0), 4 * 8],
     root,
   ]);
+});
+
+test("of two looks at the table the newer one counts, whichever ends last", async () => {
+  const world = new World();
+  const one = world.client();
+  const other = world.client();
+  const { table } = other.session;
+  await world.put(one, "a", "v");
+  let isOvertaken = false;
+  await step(world, other, table.load(), async (round) => {
+    // Before the news of the first look are flushed, a second one sees more.
+    if (isOvertaken || round[0]?.verb !== Verb.flush) return undefined;
+    isOvertaken = true;
+    await world.put(one, "b", "v".repeat(3000));
+    await step(world, other, table.load(), () => undefined);
+    expect(table.count).toBe(3);
+    return undefined;
+  });
+  expect(isOvertaken).toBe(true);
+  expect(table.generation).toBe(one.session.table.generation);
+});
+
+test("a table lock that was inherited stays in doubt until what its holder left is seen to", async () => {
+  const world = new World();
+  const client = world.client();
+  await world.put(client, "a", "v");
+  const { session } = client;
+  const at = world.offsetOf(client, session.geometry.tableWord(1));
+  const entry = session.table.entry(1);
+  if (entry === undefined) throw new Error("chunk 1 is there");
+  const [active, retiring] = [ChunkState.active, ChunkState.retiring].map((state) =>
+    tableWord({ ...entry, state }),
+  ) as [bigint, bigint];
+  // It began to retire the chunk, and cannot tell what became of that, or of its lock.
+  expect(world.memory.compareAndSwap(at, active, retiring)).toBe(active);
+  world.memory.compareAndSwap(world.offsetOf(client, rootWords.tableLock), 0n, session.lockWord);
+  session.doubt(rootWords.tableLock);
+  const operation = new Runner(world.routers.get(session.clientId) as never, systemClock).operation(
+    "settle",
+  );
+  const settling = settle({ session, operation }, rootWords.tableLock, session.clientId);
+  let looks = 0;
+  const failed = step(world, client, settling, (round) => {
+    if (round[0]?.verb !== Verb.read || round[0].address !== rootWords.tableLock) return undefined;
+    looks += 1;
+    const error = new PdpmError("PDPM_UNAVAILABLE", "for the test");
+    return looks === 2 ? round.map(() => error) : undefined;
+  });
+  await expect(failed).rejects.toMatchObject({ code: "PDPM_UNAVAILABLE" });
+  expect([...session.doubts]).toEqual([rootWords.tableLock]);
+  const again = (context: Context) => settle(context, rootWords.tableLock, session.clientId);
+  await client.run("settle", again, {});
+  expect(session.doubts.size).toBe(0);
+  expect(session.table.entry(1)?.state).toBe(ChunkState.active);
+  expect((await world.audit()).problems).toEqual([]);
 });
 
 test("a client that enters while the table changes has acknowledged what it knows", async () => {

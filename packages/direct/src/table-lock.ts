@@ -25,11 +25,13 @@ export function* lockTable(context: Context): Protocol<Hold> {
   const { session, operation } = context;
   const hold = new Hold(rootWords.tableLock, session.lockWord, 0n);
   const isInherited = yield* takeLock(context, hold);
+  // Whoever had it before may have left a chunk half retired.
+  hold.isHalfDone = isInherited;
   try {
     if (isInherited) yield* settleTable(context);
     yield* completeNumber(context);
     yield* session.table.load();
-    hold.isHalfDone = session.table.isRetiring;
+    hold.isHalfDone ||= session.table.isRetiring;
     yield* reviveRetiring(context);
     hold.isHalfDone = false;
     session.doubts.delete(hold.address);
