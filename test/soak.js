@@ -18,7 +18,7 @@ const seedsApart = 100_000_000;
 /** A whole number. @throws Error naming the option */
 function number(name, text, byDefault) {
   if (text === undefined) return byDefault;
-  if (/^\d{1,12}$/.test(text)) return Number(text);
+  if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new Error(`--${name} takes a whole number, not ${text}`);
 }
 

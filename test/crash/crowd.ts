@@ -8,6 +8,7 @@ import {
   checkLinearizability,
   historyBreaches,
   type Operation,
+  recoveryIsInTime,
   storeBreaches,
 } from "@pdpm/checker";
 import { expect } from "vitest";
@@ -111,7 +112,7 @@ export class Clients {
     const auditor = this.#scene.start(auditScript, { given: { ...last, waitMs } });
     const audited = await auditor.line<Audited & Ended>(waitMs + 30_000);
     expect(audited.failures).toEqual([]);
-    hold(storeBreaches(audited));
+    hold(storeBreaches(audited), recoveryIsInTime(what, audited.waitedMs, waitMs));
     expect(audited.cellsOfIndex).toBe(0);
     const clients = [...this.#started, last.client];
     const records = new Map(clients.map((client) => [client, readRecord(this.#recordOf(client))]));

@@ -10,14 +10,19 @@ import { auditScript, type Ended, loadScript } from "./hot-load.ts";
 
 const scene = new Scene();
 
-test("20 processes killed on a durable embedded store: others go on, locks are recovered, all adds up", async () => {
+/** How many die in a test; PDPM_KILLS says another number for all of them. */
+function kills(byDefault: number): number {
+  return Number(process.env["PDPM_KILLS"] ?? byDefault);
+}
+
+test("processes killed on a durable embedded store: others go on, locks are recovered, all adds up", async () => {
   const directory = await scene.directory("disk");
   const clients = await Clients.of(scene, { directory, options: { design: "direct" } }, "direct");
-  const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
+  const dead = await killProcesses(clients, kills(20), () => 100 + Math.random() * 200, 500);
   expect(await clients.check("killed, on a disk", auditScript, dead, 20_000)).toBeGreaterThan(0);
 });
 
-test("20 processes killed on an embedded store in memory: others go on, locks are recovered, all adds up", async () => {
+test("processes killed on an embedded store in memory: others go on, locks are recovered, all adds up", async () => {
   const directory = await scene.directory("memory");
   const clients = await Clients.of(
     scene,
@@ -30,11 +35,11 @@ test("20 processes killed on an embedded store in memory: others go on, locks ar
     },
     "direct",
   );
-  const dead = await killProcesses(clients, 20, () => 100 + Math.random() * 200, 500);
+  const dead = await killProcesses(clients, kills(20), () => 100 + Math.random() * 200, 500);
   expect(await clients.check("killed, in memory", auditScript, dead, 20_000)).toBeGreaterThan(0);
 });
 
-test("6 processes killed that reach two memory nodes over ws: locks are recovered, and all adds up", async () => {
+test("processes killed that reach two memory nodes over ws: locks are recovered, and all adds up", async () => {
   const hosts: string[] = [];
   for (let i = 0; i < 2; i += 1) {
     hosts.push((await startNode(scene, await scene.directory("memory"))).host);
@@ -44,7 +49,7 @@ test("6 processes killed that reach two memory nodes over ws: locks are recovere
     { url: urlOf(...hosts), options: { transport: "ws" } },
     "direct",
   );
-  const dead = await killProcesses(clients, 6, () => 1000 + Math.random() * 1000, 4000);
+  const dead = await killProcesses(clients, kills(6), () => 1000 + Math.random() * 1000, 4000);
   expect(await clients.check("killed, over ws", auditScript, dead, 40_000)).toBeGreaterThan(0);
 });
 
@@ -79,7 +84,7 @@ const hostScript = `
   process.exit(0);
 `;
 
-test("10 worker threads terminated: the other threads go on, and all adds up", async () => {
+test("worker threads terminated: the other threads go on, and all adds up", async () => {
   const directory = await scene.directory("disk");
   const clients = await Clients.of(scene, { directory, options: { design: "direct" } }, "direct");
   const source = `
@@ -90,9 +95,9 @@ test("10 worker threads terminated: the other threads go on, and all adds up", a
     await hotLoad(workerData, (what) => parentPort.postMessage(what), stopping);
     parentPort.close();
   `;
-  const loads = Array.from({ length: clientsAtOnce + 10 }, () => clients.nextStarted());
+  const loads = Array.from({ length: clientsAtOnce + kills(10) }, () => clients.nextStarted());
   const host = scene.start(hostScript, { given: { source, loads, atOnce: clientsAtOnce } });
-  const said = await host.line<{ terminated: number[]; ended: Ended[] }>(60_000);
+  const said = await host.line<{ terminated: number[]; ended: Ended[] }>(60_000 + 2000 * kills(10));
   expect(said).not.toHaveProperty("failed");
   expect(said.ended.length).toBe(clientsAtOnce);
   expect(said.ended.flatMap(({ failures }) => failures)).toEqual([]);

@@ -1,5 +1,7 @@
 // The audit of a quiet Clover or Central store whose clients were killed: everything that the dead
-// leased is back, and after a full collection one buffer (one cell) per key is in use.
+// leased is back, and after a full collection one buffer (one cell) per key is in use. It counts as
+// a client can: what is wrong in one place (I5, I9, I12) shows in the reads that follow, and in the
+// history.
 
 import { loadScript } from "./hot-load.ts";
 

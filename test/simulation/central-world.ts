@@ -6,6 +6,7 @@
 
 import { assert, hold, type PdpmError, Prng, systemClock } from "@pdpm/base";
 import { coordinatorServer, type Judgement } from "@pdpm/central";
+import { everythingEnds } from "@pdpm/checker";
 import { type Key, keyBytes } from "@pdpm/kv";
 import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
@@ -369,8 +370,9 @@ export class World {
       await this.#done(fresh, async () => {
         const request = { op: "get", key: keyBytes(key), timeoutMs: null };
         const reply = await fresh.host?.handle(request);
-        assert(reply !== null && typeof reply === "object" && "done" in reply, `${key} is read`);
-        this.#sees(this.history, key, (reply.done ?? undefined) as never, steps);
+        const { done } = (reply ?? {}) as { done?: unknown };
+        hold(everythingEnds(done === undefined ? [`the last read of ${key}`] : []));
+        this.#sees(this.history, key, (done ?? undefined) as never, steps);
       });
     }
   }

@@ -8,6 +8,7 @@ import {
   type DeathPoint,
   dirtyWords,
   failedMemories,
+  keptPrefixes,
   keptSubsets,
   type Mortal,
   type PowerMemory,
@@ -111,8 +112,9 @@ async function dieAt(build: () => Promise<DeathScene>, point: DeathPoint): Promi
 /** The power fails now, in every way or in the most telling ones. Returns in how many. */
 async function everyFailure(scene: DeathScene, where: string, some: boolean): Promise<number> {
   const dirty = dirtyWords(scene.memories);
-  const all = keptSubsets(dirty, new Prng(`subsets ${where}`));
-  const subsets = some ? all.filter((_, i) => i <= dirty.length) : all;
+  const all = (): ReturnType<typeof keptSubsets> =>
+    keptSubsets(dirty, new Prng(`subsets ${where}`));
+  const subsets = some ? keptPrefixes(dirty) : all();
   for (const [i, kept] of subsets.entries()) {
     await at(
       `dead in round ${where}, power lost but words ${kept} of ${dirty.length}`,

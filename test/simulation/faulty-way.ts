@@ -76,7 +76,8 @@ export class FaultyWay {
 
   /** The caller learns that there will be no answer. */
   tell(later: LaterReply, outcome: "unknown" | "not-applied"): void {
-    this.#interleaver.enlist(() => later.give(this.#lost(outcome)), this.#delay(0.3));
+    const steps = this.#prng.chance(0.3) ? this.#prng.below(this.#faults.delayStepsMost) : 0;
+    this.#interleaver.enlist(() => later.give(this.#lost(outcome)), steps);
   }
 
   #delay(chance = this.#faults.delayChance): number {

@@ -126,7 +126,9 @@ export class MetadataCalls {
       if (generation !== this.#generation) return;
       this.#underWay.set(later, client);
       await (own ?? this.#processOf(client)).handle(request, (reply) => {
-        if (this.#underWay.delete(later)) later.give(reply);
+        if (!this.#underWay.delete(later)) return;
+        if (this.#isCutOff(client)) this.#way.tell(later, "unknown");
+        else later.give(reply);
       });
     }, steps);
   }

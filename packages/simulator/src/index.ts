@@ -5,6 +5,12 @@ export { DurableMemory } from "./durable-memory.ts";
 export { Interleaver } from "./interleaver.ts";
 export { type DeathPoint, Mortal, pointsOf } from "./mortal.ts";
 export type { InterleaverOptions } from "./options.ts";
-export { dirtyWords, failedMemories, keptSubsets, PowerMemory } from "./power-memory.ts";
+export {
+  dirtyWords,
+  failedMemories,
+  keptPrefixes,
+  keptSubsets,
+  PowerMemory,
+} from "./power-memory.ts";
 export { type Ended, SimulatedClient, Task } from "./task.ts";
 export type { TraceOptions } from "./trace.ts";

@@ -70,13 +70,18 @@ export function keptSubsets(
     }
     return subsets;
   }
-  for (const i of indexes) subsets.push(indexes.slice(0, i));
-  subsets.push(indexes);
+  for (const kept of keptPrefixes(dirty)) subsets.push([...kept]);
   for (const left of indexes.slice(0, -1)) subsets.push(indexes.filter((i) => i !== left));
   const lines = dirty.map(({ node, word }) => `${node} ${Math.floor(word / wordsPerLine)}`);
   for (const line of new Set(lines)) subsets.push(indexes.filter((i) => lines[i] !== line));
   for (let n = 0; n < drawnSubsets; n += 1) subsets.push(indexes.filter(() => prng.chance(0.5)));
   return subsets;
+}
+
+/** The first so many of them, for every number: what was written first is kept. */
+export function keptPrefixes(dirty: readonly DirtyWord[]): readonly (readonly number[])[] {
+  const indexes = dirty.map((_, i) => i);
+  return [...indexes.map((i) => indexes.slice(0, i)), indexes];
 }
 
 /** The memories after a power failure that keeps these words of `dirty`. */

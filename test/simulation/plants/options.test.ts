@@ -18,7 +18,7 @@ test("a plant brings its designs, and more seeds", () => {
   const plant = plants.find(({ designs }) => designs.length === 1);
   if (plant === undefined) throw new Error("some plant is of one design");
   const options = parseOptions(["--plant", plant.name]);
-  expect(options).toMatchObject({ seeds: 2000, designs: plant.designs, plant });
+  expect(options).toMatchObject({ seeds: 8000, designs: plant.designs, plant });
 });
 
 test.each([

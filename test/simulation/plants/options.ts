@@ -6,7 +6,7 @@ import { type Design, designs, type Plant } from "./plant.ts";
 
 export const usage = `Usage: npm run simulate -- [options]
   --design NAME      ${designs.join(", ")}; all of them if left out
-  --seeds N          how many seeds are run (200; 2,000 with a plant)
+  --seeds N          how many seeds are run (200; 8,000 with a plant)
   --first-seed N     the first of them (1)
   --minutes N        as many seeds as there is time for, of the designs in turn
   --seed N           this seed alone, with its rounds
@@ -44,7 +44,7 @@ export interface Options {
 }
 
 const seedsOfRun = 200;
-const seedsOfPlant = 2000;
+const seedsOfPlant = 8000;
 const seedsOfEvidence = 2000;
 
 const tasks = {

@@ -9,9 +9,10 @@ import { secondLines } from "./second-lines.ts";
 
 const head = `# Planted bugs
 
-Each row is a protection of the production code that was taken out, in the sources as they are
-read for a simulation. A cell names a seed of the design's simulation that fails with the plant
-and passes without, most often the first one from 1 on, and the invariant that it breaks.
+Each row is a protection that was taken out, in the sources as they are read for a simulation: of
+the production code, or, where its file stands under \`test/\`, of the simulated world, which
+fences in the place of memory nodes. A cell names a seed of the design's simulation that fails with
+the plant and passes without, most often the first one from 1 on, and the invariant that it breaks.
 Invariants are numbered I1 to I12 as in the tests; an *assertion* is one of the production code or
 of the world, and *no operation ends with* means an error that nothing in the seed's world gives a
 reason for.
