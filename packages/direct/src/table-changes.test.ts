@@ -7,6 +7,7 @@ import { toKey, WriteBatch, WriteRequest } from "@pdpm/kv";
 import {
   CellState,
   ChunkState,
+  numberWord,
   rootWords,
   rootWordsBytes,
   stateWord,
@@ -19,6 +20,7 @@ import type { DirectBackend } from "./direct-backend.ts";
 import { readLeases, takeLease } from "./leases.ts";
 import { settle } from "./reap.ts";
 import type { Context } from "./session.ts";
+import { lockTable } from "./table-lock.ts";
 import { writeKey } from "./write-path.ts";
 
 /** Runs `protocol` as `client`; `answer` may reply in place of the store. */
@@ -49,6 +51,17 @@ async function flushesOf(world: World, client: DirectBackend, protocol: Protocol
   return flushes;
 }
 
+/** Somebody said of chunk 1 that it is being retired, and went away. */
+function retireHalf(world: World, client: DirectBackend): void {
+  const { geometry, table } = client.session;
+  const entry = table.entry(1);
+  if (entry === undefined) throw new Error("chunk 1 is there");
+  const active = tableWord({ ...entry, state: ChunkState.active });
+  const retiring = tableWord({ ...entry, state: ChunkState.retiring });
+  const at = world.offsetOf(client, geometry.tableWord(1));
+  expect(world.memory.compareAndSwap(at, active, retiring)).toBe(active);
+}
+
 test("what is new in the table is flushed by whoever reads it, the words before their count", async () => {
   const world = new World();
   const one = world.client();
@@ -67,6 +80,23 @@ test("what is new in the table is flushed by whoever reads it, the words before 
     [geometry.tableWord(0), 4 * 8],
     root,
   ]);
+});
+
+test("a count that rose before its generation is news as well", async () => {
+  const world = new World();
+  const one = world.client();
+  const other = world.client();
+  const { table } = other.session;
+  await world.put(one, "a", "v");
+  await step(world, other, table.load(), () => undefined);
+  const { generation, count } = table;
+  await world.put(one, "b", "v".repeat(3000));
+  // Read between the two words of one announcement.
+  const at = world.offsetOf(one, rootWords.tableGeneration);
+  world.memory.write(at, new Uint8Array(new BigUint64Array([numberWord(generation)]).buffer));
+  const flushes = await flushesOf(world, other, table.load());
+  expect(flushes[0]).toEqual([other.session.geometry.tableWord(0), 3 * 8]);
+  expect([table.generation, table.count]).toEqual([generation, count + 1]);
 });
 
 test("of two looks at the table the newer one counts, whichever ends last", async () => {
@@ -89,19 +119,31 @@ test("of two looks at the table the newer one counts, whichever ends last", asyn
   expect(table.generation).toBe(one.session.table.generation);
 });
 
+test("whoever meets a half retired chunk and cannot bring it back leaves the lock in doubt", async () => {
+  const world = new World();
+  const client = world.client();
+  await world.put(client, "a", "v");
+  const { session } = client;
+  retireHalf(world, client);
+  const operation = new Runner(world.routers.get(session.clientId) as never, systemClock).operation(
+    "lock",
+  );
+  const failed = step(world, client, lockTable({ session, operation }), (round) => {
+    if (round[0]?.address !== session.geometry.tableWord(1)) return undefined;
+    const error = new PdpmError("PDPM_UNAVAILABLE", "for the test");
+    return round[0].verb === Verb.compareAndSwap ? round.map(() => error) : undefined;
+  });
+  await expect(failed).rejects.toMatchObject({ outcome: "not-applied" });
+  expect([...session.doubts]).toEqual([rootWords.tableLock]);
+});
+
 test("a table lock that was inherited stays in doubt until what its holder left is seen to", async () => {
   const world = new World();
   const client = world.client();
   await world.put(client, "a", "v");
   const { session } = client;
-  const at = world.offsetOf(client, session.geometry.tableWord(1));
-  const entry = session.table.entry(1);
-  if (entry === undefined) throw new Error("chunk 1 is there");
-  const [active, retiring] = [ChunkState.active, ChunkState.retiring].map((state) =>
-    tableWord({ ...entry, state }),
-  ) as [bigint, bigint];
   // It began to retire the chunk, and cannot tell what became of that, or of its lock.
-  expect(world.memory.compareAndSwap(at, active, retiring)).toBe(active);
+  retireHalf(world, client);
   world.memory.compareAndSwap(world.offsetOf(client, rootWords.tableLock), 0n, session.lockWord);
   session.doubt(rootWords.tableLock);
   const operation = new Runner(world.routers.get(session.clientId) as never, systemClock).operation(
@@ -117,8 +159,12 @@ test("a table lock that was inherited stays in doubt until what its holder left 
   });
   await expect(failed).rejects.toMatchObject({ code: "PDPM_UNAVAILABLE" });
   expect([...session.doubts]).toEqual([rootWords.tableLock]);
-  const again = (context: Context) => settle(context, rootWords.tableLock, session.clientId);
-  await client.run("settle", again, {});
+  const again = settle({ session, operation }, rootWords.tableLock, session.clientId);
+  // The words before the count that covers them.
+  expect((await flushesOf(world, client, again)).slice(0, 2)).toEqual([
+    [session.geometry.tableWord(0), 3 * 8],
+    [rootWords.tableLock, rootWordsBytes],
+  ]);
   expect(session.doubts.size).toBe(0);
   expect(session.table.entry(1)?.state).toBe(ChunkState.active);
   expect((await world.audit()).problems).toEqual([]);
