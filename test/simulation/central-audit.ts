@@ -2,7 +2,7 @@
 // cleaned: directory, space and memory must say the same, cell by cell; and what a repair would
 // find in memory if the directory were lost (H23).
 
-import { type Breach, hold } from "@pdpm/base";
+import { hold } from "@pdpm/base";
 import { type Key, toKey } from "@pdpm/kv";
 import type { MemoryStore } from "@pdpm/metadata-server";
 import {
@@ -12,29 +12,19 @@ import {
   type SeenCell,
   validCells,
 } from "../../packages/central/src/contract-audit.ts";
-import { clientsPrefix } from "../../packages/metadata-server/src/records.ts";
-import { highWaterIn, recordsOf, SpaceAudit } from "./space-audit.ts";
-
-/** What the audit found. */
-export interface AuditReport {
-  readonly problems: readonly Breach[];
-  readonly live: number;
-  readonly free: number;
-  readonly spent: number;
-}
+import { clientIn, clientsPrefix } from "../../packages/metadata-server/src/records.ts";
+import { type AuditReport, highWaterIn, recordsOf, SpaceAudit } from "./space-audit.ts";
 
 /** See above. Nothing is leased, nothing is superseded, and nobody has the store open. */
 export async function auditStore(parts: AuditedStore, store: MemoryStore): Promise<AuditReport> {
   const { chunkBytes } = parts.label;
   const space = await SpaceAudit.run(store, chunkBytes);
-  const problems: Breach[] = [...space.problems, ...(await audit(parts))];
-  const leaks = (text: string): unknown => problems.push({ invariant: "I8", text });
+  const problems = await audit(parts);
   const live = await records(parts);
   for (const [key, { stale }] of live) {
-    if (stale.length > 0) leaks(`${stale.length} superseded cells of ${key} are left`);
-  }
-  for (const { key } of await recordsOf(store, clientsPrefix)) {
-    leaks(`the service still knows ${key}`);
+    if (stale.length === 0) continue;
+    const text = `${stale.length} superseded cells of ${key} are left`;
+    problems.push({ invariant: "I8", text });
   }
   const highWater = highWaterIn(parts.memories);
   for (const { key, commitNumber } of await validCells(parts)) {
@@ -42,8 +32,12 @@ export async function auditStore(parts: AuditedStore, store: MemoryStore): Promi
     const text = `a cell of ${toKey(key)} is above the high-water mark, ${highWater}`;
     problems.push({ invariant: "I12", text });
   }
-  const { free, spent } = space;
-  return { problems, live: live.size, free, spent };
+  const clients = await recordsOf(store, clientsPrefix);
+  return space.report(
+    live.size,
+    problems,
+    clients.map(({ key }) => clientIn(key)),
+  );
 }
 
 /** The keys, and their values, that a repair would find: of each the valid cell of most number. */

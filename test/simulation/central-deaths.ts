@@ -5,7 +5,7 @@
 
 import { assert, hold, Prng } from "@pdpm/base";
 import { CentralBackend, CentralHost } from "@pdpm/central";
-import { recoveryIsIdempotent } from "@pdpm/checker";
+import { recoveryIsIdempotent, storeBreaches } from "@pdpm/checker";
 import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
 import { MetadataService } from "@pdpm/metadata-server";
@@ -237,8 +237,8 @@ export class CentralDeaths implements DeathScene {
   }
 
   async #audit(memories: readonly PowerMemory[]): Promise<void> {
-    const { problems } = await auditStore(this.#audited(memories), this.service.store);
-    hold(problems);
+    const { store } = this.service;
+    hold(storeBreaches(await auditStore(this.#audited(memories), store)));
   }
 
   /** Memory and records, but for the call slots of the coordinator, which keep its last replies. */

@@ -6,7 +6,7 @@
 
 import { assert, hold, type PdpmError, Prng, systemClock } from "@pdpm/base";
 import { coordinatorServer, type Judgement } from "@pdpm/central";
-import { everythingEnds } from "@pdpm/checker";
+import { everythingEnds, storeBreaches } from "@pdpm/checker";
 import { type Key, keyBytes } from "@pdpm/kv";
 import { numberWord } from "@pdpm/layout";
 import { headerWordOffset, regionHeaderBytes } from "@pdpm/layout/region-header";
@@ -16,7 +16,7 @@ import { type Protocol, pause, round } from "@pdpm/verbs";
 import { reapDead } from "../../packages/central/src/takeover.ts";
 import { work } from "../../packages/central/src/work.ts";
 import { Ageing } from "./buffer-ageing.ts";
-import { type AuditReport, auditStore, repairedCells } from "./central-audit.ts";
+import { auditStore, repairedCells } from "./central-audit.ts";
 import { Client, Identity } from "./central-client.ts";
 import { type Plan, planOf } from "./central-plan.ts";
 import { regionBytes, Seat } from "./central-seat.ts";
@@ -28,6 +28,7 @@ import { MetadataCalls } from "./metadata-calls.ts";
 import { troubleNetwork } from "./network-trouble.ts";
 import { chunkBytes, cutOffStepsMost } from "./plan-parts.ts";
 import { inSlowFlush } from "./slow-flush.ts";
+import type { AuditReport } from "./space-audit.ts";
 
 /** One seed's store, coordinators and clients. */
 export class World {
@@ -360,7 +361,7 @@ export class World {
 
   async #audit(): Promise<void> {
     this.report = await auditStore(this.audited(), this.store);
-    hold(this.report.problems, this.ageing.problems());
+    hold(storeBreaches(this.report), this.ageing.problems());
   }
 
   /** The final read of every key. */

@@ -22,15 +22,7 @@ import { decodeRecord } from "../../packages/metadata-server/src/record.ts";
 import { directoryOf, keyIn } from "../../packages/metadata-server/src/records.ts";
 import { StoredVersions, type StoreParts } from "./clover-repair.ts";
 import { chunkBytes } from "./plan-parts.ts";
-import { SpaceAudit } from "./space-audit.ts";
-
-/** What the audit found. */
-export interface AuditReport {
-  readonly problems: readonly Breach[];
-  readonly live: number;
-  readonly free: number;
-  readonly spent: number;
-}
+import { type AuditReport, SpaceAudit } from "./space-audit.ts";
 
 /** See above. */
 export async function auditStore(parts: StoreParts): Promise<AuditReport> {
@@ -41,12 +33,11 @@ export async function auditStore(parts: StoreParts): Promise<AuditReport> {
 class Audit {
   readonly #stored: StoredVersions;
   readonly #space: SpaceAudit;
-  readonly #problems: Breach[];
+  readonly #problems: Breach[] = [];
 
   constructor(stored: StoredVersions, space: SpaceAudit) {
     this.#stored = stored;
     this.#space = space;
-    this.#problems = space.problems;
   }
 
   async run(): Promise<AuditReport> {
@@ -62,9 +53,7 @@ class Audit {
     }
     this.#checkRepair(heads);
     this.#checkVersions();
-    const live = heads.size;
-    const { free, spent } = this.#space;
-    return { problems: this.#problems, live, free, spent };
+    return this.#space.report(heads.size, this.#problems, []);
   }
 
   #wrong(invariant: InvariantId, text: string): void {

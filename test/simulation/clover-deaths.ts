@@ -3,7 +3,7 @@
 // buffer is live or free, a second recovery changes nothing, and the store can be written on.
 
 import { hold, Prng } from "@pdpm/base";
-import { recoveryIsIdempotent } from "@pdpm/checker";
+import { recoveryIsIdempotent, storeBreaches } from "@pdpm/checker";
 import {
   ask,
   CloverBackend,
@@ -217,8 +217,7 @@ export class CloverDeaths implements DeathScene {
   }
 
   async #audit(memories: readonly PowerMemory[]): Promise<void> {
-    const { problems } = await auditStore({ store: this.service.store, memories });
-    hold(problems);
+    hold(storeBreaches(await auditStore({ store: this.service.store, memories })));
   }
 
   /** Memory and records, but for the call slots of the reaper, which keep its last replies. */

@@ -4,6 +4,7 @@
 // history, its values, its space, and what a repair would find (clover-audit.ts).
 
 import { assert, hold, PdpmError, Prng } from "@pdpm/base";
+import { storeBreaches } from "@pdpm/checker";
 import {
   ask,
   type Context,
@@ -22,7 +23,7 @@ import { type MetadataRequest, metadataServer } from "@pdpm/metadata-server/prot
 import { DurableMemory, type Ended, Interleaver, type SimulatedClient } from "@pdpm/simulator";
 import { type ExtendRequest, nodeServer, type Protocol } from "@pdpm/verbs";
 import { Ageing } from "./buffer-ageing.ts";
-import { type AuditReport, auditStore } from "./clover-audit.ts";
+import { auditStore } from "./clover-audit.ts";
 import { Client } from "./clover-client.ts";
 import { Failures } from "./clover-failures.ts";
 import { Identity, join } from "./clover-identity.ts";
@@ -32,6 +33,7 @@ import { FaultCounts } from "./fault-counts.ts";
 import { History, identityOf } from "./history.ts";
 import { MetadataCalls } from "./metadata-calls.ts";
 import { chunkBytes } from "./plan-parts.ts";
+import type { AuditReport } from "./space-audit.ts";
 
 /** One seed's store and clients. */
 export class World {
@@ -230,7 +232,7 @@ export class World {
 
   async #audit(): Promise<void> {
     this.report = await auditStore(this);
-    hold(this.report.problems, this.ageing.problems());
+    hold(storeBreaches(this.report), this.ageing.problems());
   }
 
   /** The final read of every key. */

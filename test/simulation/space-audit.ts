@@ -2,6 +2,7 @@
 // nobody works on it and nothing is leased: every buffer is exactly one of taken, free and spent.
 
 import type { Breach } from "@pdpm/base";
+import type { StoreAccount } from "@pdpm/checker";
 import {
   addressOf,
   bufferBytes,
@@ -45,6 +46,12 @@ export function highWaterIn(memories: readonly Memory[]): number {
   return numberOf(wordAt(bytes, 0)) ?? 0;
 }
 
+/** The account of a store, and its buffers that are not in use. */
+export interface AuditReport extends StoreAccount {
+  readonly free: number;
+  readonly spent: number;
+}
+
 /** See above. */
 export class SpaceAudit {
   readonly problems: Breach[] = [];
@@ -52,8 +59,11 @@ export class SpaceAudit {
   readonly taken: Set<number> = new Set<number>();
   readonly #store: MemoryStore;
   readonly #chunkBytes: number;
-  free = 0;
-  spent = 0;
+  readonly #owners = new Set<number>();
+  #live = 0;
+  #leased = 0;
+  #free = 0;
+  #spent = 0;
 
   private constructor(store: MemoryStore, chunkBytes: number) {
     this.#store = store;
@@ -70,6 +80,21 @@ export class SpaceAudit {
     return audit;
   }
 
+  /** The account of a store with so many keys, of which `problems` are known as well. */
+  report(keys: number, problems: readonly Breach[], clientsLeft: readonly number[]): AuditReport {
+    return {
+      problems: [...this.problems, ...problems],
+      keys,
+      cellsLive: this.#live,
+      cellsOfIndex: 0,
+      cellsUncommitted: this.#leased,
+      heldBy: [...this.#owners],
+      clientsLeft,
+      free: this.#free,
+      spent: this.#spent,
+    };
+  }
+
   async #readSpans(chunk: number, { sizeClass }: ChunkRecord): Promise<void> {
     const perSpan = buffersPerSpan(sizeClass);
     const count = buffersPerChunk(this.#chunkBytes, sizeClass);
@@ -81,20 +106,21 @@ export class SpaceAudit {
       const name = `span ${span} of chunk ${chunk}`;
       const record = decodeRecord(spanOf(chunk, span), value);
       const { owner, leased, free, spent, sequence } = record;
-      if (owner !== 0) this.#wrong(`${name} belongs to client ${owner}`);
+      if (owner !== 0) this.#owners.add(owner);
       let freeHere = 0;
       for (let n = 0; n < Math.min(perSpan, count - span * perSpan); n += 1) {
         const [isLeased, isFree, isSpent] = [leased, free, spent].map((bits) => hasBit(bits, n));
         if (Number(isLeased) + Number(isFree) + Number(isSpent) > 1) {
           this.#wrong(`buffer ${n} of ${name} is two things at once`);
         }
-        if (isLeased) this.#wrong(`buffer ${n} of ${name} is leased`);
+        if (isLeased) this.#leased += 1;
         if (isFree) freeHere += 1;
-        if (isSpent) this.spent += 1;
-        const address = addressOf(chunk, (span * perSpan + n) * bufferBytes(sizeClass));
-        if (!isLeased && !isFree && !isSpent) this.taken.add(address);
+        if (isSpent) this.#spent += 1;
+        if (isLeased || isFree || isSpent) continue;
+        this.taken.add(addressOf(chunk, (span * perSpan + n) * bufferBytes(sizeClass)));
+        this.#live += 1;
       }
-      this.free += freeHere;
+      this.#free += freeHere;
       if (sequence > 0 !== freeHere > 0) {
         this.#wrong(`${name} with ${freeHere} free buffers is queued at ${sequence}`);
       }

@@ -3,10 +3,7 @@
 // whole lines, what was written first, or nothing, more often than chance would have it.
 
 import type { Prng } from "@pdpm/base";
-import { TwoImages } from "./two-images.ts";
-
-/** Of a line of 64 bytes. */
-const wordsPerLine = 8;
+import { TwoImages, wordsPerLine } from "./two-images.ts";
 
 /** One node's memory, and what of it is durable. */
 export class DurableMemory extends TwoImages {

@@ -2,7 +2,7 @@
 // every outcome of one point can be looked at, each in a copy of its own.
 
 import type { Prng } from "@pdpm/base";
-import { TwoImages } from "./two-images.ts";
+import { TwoImages, wordsPerLine } from "./two-images.ts";
 
 /** A word that is not durable: of which memory, and which one. */
 export interface DirtyWord {
@@ -12,8 +12,6 @@ export interface DirtyWord {
 
 /** Up to so many dirty words every subset of them is tried. */
 const allSubsetsMost = 10;
-/** Words of a line of 64 bytes. */
-const wordsPerLine = 8;
 /** Of many dirty words, beside those that are telling, so many drawn subsets. */
 const drawnSubsets = 256;
 

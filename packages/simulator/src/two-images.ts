@@ -3,6 +3,9 @@
 
 import type { Memory } from "@pdpm/verbs";
 
+/** Words of a line of 64 bytes. */
+export const wordsPerLine = 8;
+
 /** See above. What a failure leaves is for the kinds of it to say. */
 export abstract class TwoImages implements Memory {
   readonly sizeBytes: number;
